@@ -121,8 +121,10 @@ IDENTITY = (
     "CapacityReservationStatus",
     "AllocatedResourceId",
 )
-"""The natural key of a line. Left out are amounts, quantities and prices (a restatement changes them), tags and
-display names (a provider fills them in later), and the invoice number (unknown until the invoice is written)."""
+"""The natural key of a line.
+
+Left out are amounts, quantities and prices (a restatement changes them), tags and display names (a provider fills
+them in later), and the invoice number (unknown until the invoice is written)."""
 
 IDENTITY_WITHOUT_SKU = ("ChargeDescription", "ResourceName", "SubAccountName", "RegionName")
 """What tells lines apart that name no SKU: taxes, credits, support, and bills that are no FOCUS."""
