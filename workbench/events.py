@@ -193,10 +193,12 @@ def ids(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
         pl.concat_str([_key_text(frame, name) for name in columns], separator=_SEPARATOR)
     ).to_series()
     digest = xxhash.xxh3_128_hexdigest
-    return pl.Series("event_id", [digest(text) for text in key.str.strip_chars_end(_SEPARATOR).to_list()], _TEXT)
+    return pl.Series("event_id", [digest(text) for text in key.cast(pl.Binary).to_list()], _TEXT)
 
 
 def _key_text(frame: pl.DataFrame, name: str) -> pl.Expr:
+    if frame[name].null_count() == frame.height:
+        return pl.lit("")
     if isinstance(frame.schema[name], pl.Datetime):
         return pl.col(name).dt.epoch("s").cast(pl.String).fill_null("")
     return pl.col(name).cast(pl.String).fill_null("")

@@ -35,9 +35,13 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
     """
     if column.dtype == dtype:
         return Parsed(column, _no_reasons(column))
-    text = _plain_notation(column.cast(pl.String))
+    text = column.cast(pl.String)
     values = text.cast(dtype, strict=False)
-    cut = _more_digits_than(text, dtype.scale)
+    if values.null_count() == text.null_count() and not text.str.contains(_to_be_checked(dtype.scale)).any():
+        return Parsed(values, _no_reasons(column))
+    text = _plain_notation(text)
+    values = text.cast(dtype, strict=False)
+    cut = text.str.contains(_more_digits_than(dtype.scale)).fill_null(value=False)
     faults = (values.is_null() & text.is_not_null()) | cut
     if not faults.any():
         return Parsed(values, _no_reasons(column))
@@ -101,8 +105,6 @@ def _no_reasons(column: pl.Series) -> pl.Series:
 
 def _plain_notation(text: pl.Series) -> pl.Series:
     """`1.5E-7` → `0.00000015`; what has no exponent stays as it is."""
-    if not text.str.contains("e", literal=True).any() and not text.str.contains("E", literal=True).any():
-        return text
     exponents = text.str.contains(_WITH_EXPONENT).fill_null(value=False)
     plain = text.filter(exponents).map_elements(_without_exponent, return_dtype=pl.String)
     return text.scatter(exponents.arg_true(), plain) if len(plain) else text
@@ -116,6 +118,11 @@ def _without_exponent(number: str) -> str:
     return f"{exact:f}" if abs(exact.adjusted()) <= _MAX_EXPONENT or exact == 0 else number
 
 
-def _more_digits_than(text: pl.Series, scale: int) -> pl.Series:
-    """Whether a non-zero digit stands beyond the `scale`-th place after the point."""
-    return text.str.contains(rf"\.\d{{{scale}}}\d*[1-9]").fill_null(value=False)
+def _more_digits_than(scale: int) -> str:
+    """Match a non-zero digit beyond the `scale`-th place after the point."""
+    return rf"\.\d{{{scale}}}\d*[1-9]"
+
+
+def _to_be_checked(scale: int) -> str:
+    """Match numbers that a plain cast might cut: those with an exponent or with many digits."""
+    return rf"[eE]|{_more_digits_than(scale)}"
