@@ -77,8 +77,10 @@ def load(
         file.raise_faults()
     settings = _validate(file)
     if settings and check_files:
+        faulty = {fault.key for fault in file.faults}
         for index, text in _missing_files(settings):
-            file.fault(("sources", index, "path"), text)
+            if dotted(keys := ("sources", index, "path")) not in faulty:
+                file.fault(keys, text)
     file.raise_faults()
     if settings is None:  # pragma: no cover (each error of pydantic's is a fault)
         raise SettingsError(f"{show_path(file.file)} can't be used")
@@ -166,7 +168,9 @@ def _missing_file(path: Path) -> str:
     if path.exists() or (set(path.name) & set("*?[") and any(path.parent.glob(path.name))):
         return ""
     folder = next(parent for parent in path.parents if parent.is_dir())
-    there = sorted(item.name for item in folder.iterdir())
+    missing = path.relative_to(folder).parts
+    there = sorted(item.name for item in folder.iterdir()) if folder != folder.parent else []
     shown = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
-    near = did_you_mean(path.relative_to(folder).parts[0], there)
-    return f"no such file (value '{path}'); {folder} holds: {shown or 'nothing'}{near}"
+    what = "no such file or folder" if len(missing) == 1 else f"no folder '{folder / missing[0]}'"
+    holds = f"; {folder} holds: {shown}" if shown else f"; {folder} is all there is of it"
+    return f"{what} (value '{path}'){holds}{did_you_mean(missing[0], there)}"

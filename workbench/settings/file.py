@@ -78,7 +78,12 @@ class ProfileFile:
 
 def dotted(keys: Keys) -> str:
     """`("sources", 0, "path")` as `sources[0].path`."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    parts = (f"[{key}]" if isinstance(key, int) else f".{_shown(key)}" for key in keys)
+    return "".join(parts).removeprefix(".")
+
+
+def _shown(key: str) -> str:
+    return key if key and key.isprintable() else repr(key)
 
 
 def show_path(path: Path) -> str:
@@ -156,8 +161,9 @@ def read(file: Path, environment: Mapping[str, str]) -> ProfileFile:
         found = "is empty" if node is None else "holds no `key: value` lines at its top"
         profile.fault((), f"the profile {found}; it needs at least `sources:`")
         return profile
-    data = _Walk(profile, environment).value(node, ())
-    profile.data = data if isinstance(data, dict) else {}
+    walk = _Walk(profile, environment)
+    data = walk.value(node, ())
+    profile.data = data if isinstance(data, dict) and walk.values <= MOST_VALUES else {}
     return profile
 
 
@@ -182,7 +188,7 @@ def _syntax(error: yaml.YAMLError) -> Fault:
     # Only the problem's words: PyYAML's own text quotes the line, and a line may hold a secret.
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or "it has a character that YAML does not allow"
-    problem = re.sub(r"'[^']{2,}'", "'…'", problem)
+    problem = re.sub(r"(alias|anchor|handle) '.*'", r"\1", problem)
     column = f" at column {mark.column + 1}" if mark else ""
     return Fault(mark.line + 1 if mark else 1, "", f"not valid YAML{column}: {problem}")
 

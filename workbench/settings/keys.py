@@ -29,6 +29,26 @@ _SCALARS = {
 }
 
 
+_SENTENCES = {
+    "model_type": "must be keys with values, indented below",
+    "model_attributes_type": "must be keys with values, indented below",
+    "dict_type": "must be names with values, indented below",
+    "list_type": "must be a list, [a, b] or one `- ` a line",
+    "path_type": "must be one path",
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "string_too_long": "must be one character",
+    "string_pattern_mismatch": "must be like 4GB",
+}
+"""Where pydantic's words are for programmers."""
+
+
 class Key(NamedTuple):
     """One key of a profile."""
 
@@ -183,9 +203,11 @@ def word(error: ErrorDetails, model: type[BaseModel], profile: ProfileFile) -> t
         return keys, f"unknown{given}; allowed: {', '.join(allowed)}{near}"
     if kind == "string_type" and place.keys in profile.texts:
         return place.keys, f"must be text{given}; put it in quotes"
-    message = error["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
-    allowed_words = "" if kind.startswith("workbench") else f"; allowed: {kind_of(place.annotation)}"
-    return place.keys, f"{message[:1].lower()}{message[1:]}{given}{allowed_words}"
+    message, _, advice = error["msg"].partition("; ")
+    if not kind.startswith("workbench"):
+        advice = "" if kind in _SENTENCES else f"allowed: {kind_of(place.annotation)}"
+        message = _SENTENCES.get(kind, message.replace("Input should", "must", 1))
+    return place.keys, f"{message[:1].lower()}{message[1:]}{given}{advice and '; '}{advice}"
 
 
 def _help(field: FieldInfo | None) -> str:
@@ -194,7 +216,11 @@ def _help(field: FieldInfo | None) -> str:
 
 def _given(place: Place, profile: ProfileFile) -> str:
     """` (value 'x')` as the file has it; hidden where it is, or may be meant as, a secret."""
-    if "secret" in kind_of(place.annotation) or any(secretive(str(key)) for key in place.keys):
+    if (
+        "secret" in kind_of(place.annotation)
+        if place.field
+        else _secretive(str(place.keys[-1]) if place.keys else "")
+    ):
         return " (value hidden)"
     if (text := profile.texts.get(place.keys)) is not None:
         return f" (value {text if len(text) <= 60 else text[:57] + '…'!r})"
@@ -204,7 +230,7 @@ def _given(place: Place, profile: ProfileFile) -> str:
     return " (a mapping)" if isinstance(value, dict) else " (a list)" if isinstance(value, list) else ""
 
 
-def secretive(key: str) -> bool:
+def _secretive(key: str) -> bool:
     """Whether a key's name, near misses included, promises a secret."""
     folded = key.casefold()
     return any(word in folded for word in SECRET_WORDS) or bool(did_you_mean(folded, SECRET_WORDS))

@@ -55,10 +55,14 @@ def _moment(value: object) -> object:
     return value.astimezone(UTC)
 
 
+def _given(value: object) -> object:
+    if value == "":
+        raise fault("the path is empty")
+    return value
+
+
 def _under_root(path: Path, info: ValidationInfo) -> Path:
     root = (info.context or {}).get("root")
-    if not str(path).strip() or path == Path():
-        raise fault("the path is empty")
     return absolute(root / path.expanduser()) if root else path
 
 
@@ -92,7 +96,7 @@ def _name(name: str) -> str:
 Whole = Annotated[int, BeforeValidator(_number)]
 Day = Annotated[date, BeforeValidator(_day)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-Location = Annotated[Path, AfterValidator(_under_root)]
+Location = Annotated[Path, BeforeValidator(_given), AfterValidator(_under_root)]
 Secret = Annotated[SecretStr, BeforeValidator(_only_from_environment)]
 Target = Annotated[str, AfterValidator(_target)]
 Text = Annotated[str, Field(min_length=1)]
