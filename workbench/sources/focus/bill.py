@@ -115,7 +115,7 @@ class Bill:
         accepted = sum(file.accepted for file in self.files)
         totals = self.totals.filter(pl.col("outcome") == "accepted")
         money = ", ".join(
-            f"{row['BilledCost']:f} {row['BillingCurrency']}" for row in totals.iter_rows(named=True)
+            f"{row['BilledCost'].normalize():f} {row['BillingCurrency']}" for row in totals.iter_rows(named=True)
         )
         return f"<Bill of {accepted:,} lines, {self.rejected.height:,} rejected: {money or 'nothing'} billed>"
 

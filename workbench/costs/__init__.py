@@ -1,0 +1,20 @@
+"""What was spent, on what, and what changed. Pure: frames in, frames out.
+
+A *daily* frame has `date` (UTC), `BillingCurrency`, `BilledCost` (decimal) and any further columns to split by.
+Currencies are never summed: every result has `BillingCurrency` in its key.
+"""
+
+from workbench.costs.changes import Weeks, largest_changes, week_over_week, weeks
+from workbench.costs.coverage import coverage, missing_days
+from workbench.costs.spend import daily_totals, spend
+
+__all__ = [
+    "Weeks",
+    "coverage",
+    "daily_totals",
+    "largest_changes",
+    "missing_days",
+    "spend",
+    "week_over_week",
+    "weeks",
+]
