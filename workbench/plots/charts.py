@@ -1,0 +1,240 @@
+"""The charts that more than one notebook draws: a frame in, an Altair chart out.
+
+Frames are Polars and long: one row a mark, amounts decimal. Rows that fall on one mark are added up, exactly,
+before anything becomes a float. All charts leave their width to the page.
+"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from workbench.plots.frames import coverage_cells, day_ticks, described, folded, labelled, ranked, running, words
+from workbench.plots.render import rows
+from workbench.plots.theme import ACCENT, DECREASE, INCREASE, INK, NEUTRAL, SEQUENTIAL, colours
+from workbench.plots.words import heading, titled
+
+if TYPE_CHECKING:
+    import altair as alt
+
+
+def _day(frame: pl.DataFrame, column: str, title: str) -> "alt.X":
+    """A day axis in UTC, whatever the zone of the machine that draws; the title says which year it is."""
+    import altair as alt
+
+    ticks, years = day_ticks(frame[column])
+    axis = alt.Axis(format="%-d %b", grid=False, title=f"{title}{years}", values=ticks, labelOverlap="parity")
+    return alt.X(f"{column}:T", timeUnit="utcyearmonthdate", scale=alt.Scale(type="utc"), axis=axis)
+
+
+def _names(column: str, order: Sequence[str], title: str) -> "alt.Y":
+    """An axis of names, its title above them."""
+    import altair as alt
+
+    return alt.Y(f"{column}:N", sort=list(order), axis=alt.Axis(title=title, titleAlign="right", titleX=-6))
+
+
+def _hues(names: Sequence[str]) -> "alt.Scale":
+    import altair as alt
+
+    found = colours(names)
+    return alt.Scale(domain=list(names), range=[found[name] for name in names])
+
+
+def _chart(frame: pl.DataFrame) -> "alt.Chart":
+    import altair as alt
+
+    # A plain dict: through a frame Altair would write times in the zone of this machine.
+    return alt.Chart({"values": rows(frame)})
+
+
+def stacked_daily(
+    frame: pl.DataFrame, x: str = "day", y: str = "cost", colour: str = "business_unit", unit: str = "USD", *,
+    label: str = "Cost", x_label: str = "Day (UTC)", top: int = 7, order: Sequence[str] = (), height: int = 260,
+) -> "alt.Chart":  # fmt: skip
+    """Stacked bars, one a day: `y` in `unit`, split by `colour`.
+
+    The `top` largest names keep a colour each, the rest becomes `Other (n)`; credits hang below zero. `order`
+    names the stack from the bottom up; else the largest lies at the bottom.
+    """
+    import altair as alt
+
+    few = folded(frame, colour, y, [x], top)
+    names = [name for name in order if name in set(few[colour])] or ranked(few, colour, y)
+    data = words(few, [x, colour], y, unit).with_columns(
+        pl.col(colour).replace_strict(names, range(len(names))).alias("_at")
+    )
+    about = described("Stacked bars", titled(label, unit), few, x, names)
+    chart: alt.Chart = (
+        _chart(data)
+        .mark_bar(stroke="white", strokeWidth=0.5)
+        .encode(
+            x=_day(few, x, x_label),
+            y=alt.Y(f"{y}:Q", title=titled(label, unit)),
+            color=alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names),
+            order=alt.Order("_at:Q"),
+            description="_words:N",
+        )
+        .properties(height=height, description=about)
+    )
+    return chart
+
+
+def line_daily(
+    frame: pl.DataFrame, x: str = "day", y: str = "cost", unit: str = "USD", *, colour: str | None = None,
+    label: str = "Cost", x_label: str = "Day (UTC)", zero: bool = True, height: int = 240,
+) -> "alt.LayerChart":  # fmt: skip
+    """One line a name of `colour` (or one line), `y` in `unit`; unseen points under it carry the words."""
+    import altair as alt
+
+    summed = frame.group_by([x, *([colour] if colour else [])], maintain_order=True).agg(pl.col(y).sum()).sort(x)
+    names = ranked(summed, colour, y) if colour else []
+    data = words(summed, [x, *([colour] if colour else [])], y, unit)
+    hue = alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names) if colour else alt.value(ACCENT)
+    about = described("Lines" if colour else "Line", titled(label, unit), summed, x, names)
+    base = _chart(data).encode(
+        x=_day(summed, x, x_label),
+        y=alt.Y(f"{y}:Q", title=titled(label, unit), scale=alt.Scale(zero=zero)),
+        color=hue,
+    )
+    points = base.mark_point(size=160, filled=True, opacity=0).encode(description="_words:N")
+    layers: alt.LayerChart = (base.mark_line(aria=False) + points).properties(height=height, description=about)
+    return layers
+
+
+def bars(
+    frame: pl.DataFrame, category: str = "service", value: str = "cost", unit: str = "USD", *,
+    label: str = "Cost", category_label: str | None = None, top: int = 15, places: int = 2,
+) -> "alt.LayerChart":  # fmt: skip
+    """Horizontal bars, largest first, each with its number; beyond `top` the rest becomes `Other (n)`."""
+    few = folded(frame, category, value, [], top)
+    data = labelled(few, category, value, unit, ranked(few, category, value), places=places)
+    about = described("Bars", titled(label, unit), few, None, data[category].to_list())
+    return _ranked_bars(
+        data, category, value, about=about, title=titled(label, unit), category_label=category_label, fill=ACCENT
+    )
+
+
+def changes(
+    frame: pl.DataFrame, category: str = "service", change: str = "change", unit: str = "USD", *,
+    before: str | None = None, after: str | None = None, label: str = "Change", category_label: str | None = None,
+    top: int = 10, places: int = 2,
+) -> "alt.LayerChart":  # fmt: skip
+    """Bars to both sides of nothing, the largest increase first, the largest decrease last.
+
+    Given the columns `before` and `after`, each mark's words hold both. Of more rows the `top` with the largest
+    absolute change are drawn; nothing is folded together, since ups and downs would hide each other.
+    """
+    few = (
+        frame.sort(pl.col(change).abs(), descending=True, maintain_order=True)
+        .head(top)
+        .sort(change, descending=True)
+    )
+    data = labelled(
+        few, category, change, unit, few[category].to_list(), places=places, signed=True, extra=(before, after)
+    )
+    about = described("Increases and decreases", titled(label, unit), few, None, data[category].to_list())
+    return _ranked_bars(
+        data, category, change, about=about, title=titled(label, unit), category_label=category_label, fill=None
+    )
+
+
+def waterfall(
+    frame: pl.DataFrame, label: str = "part", amount: str = "amount", unit: str = "USD", *,
+    title: str = "Cost", first: str = "Before", start: Decimal | int = 0, last: str = "After", places: int = 2,
+) -> "alt.LayerChart":  # fmt: skip
+    """From `start` (named `first`) through the parts, in the frame's order, to their end (named `last`).
+
+    The sums are decimal: the last bar is exactly `start` plus all parts.
+    """
+    import altair as alt
+
+    data = running(frame, label, amount, unit, ends=(first, last), start=Decimal(start), places=places)
+    order = data["_name"].to_list()
+    about = described("Waterfall", titled(title, unit), data, None, order)
+    base = _chart(data)
+    colour = alt.Scale(domain=["total", "up", "down"], range=[NEUTRAL, INCREASE, DECREASE])
+    body = base.mark_bar(height={"band": 0.66}).encode(
+        x=alt.X("_from:Q", title=titled(title, unit), scale=_room(data)),
+        x2="_to:Q",
+        y=_names("_name", order, heading(label)),
+        color=alt.Color("_kind:N", scale=colour, legend=None),
+        description="_words:N",
+    )
+    return _with_numbers(base, body, "_name", order, about)
+
+
+def coverage(
+    frame: pl.DataFrame, x: str = "day", y: str = "business_unit", rows_column: str = "rows", *,
+    label: str = "Rows", x_label: str = "Day (UTC)", top: int = 20,
+) -> "alt.LayerChart":  # fmt: skip
+    """Which days have rows for which name of `y`: darker is more, an empty day is an outline that says so."""
+    import altair as alt
+
+    cells = coverage_cells(frame, x, y, rows_column, top)
+    names = cells[y].unique(maintain_order=True).to_list()
+    about = described("Coverage by day", label, cells, x, names)
+    base = _chart(cells).encode(x=_day(cells, x, x_label), y=_names(y, names, heading(y)), description="_words:N")
+    there = (
+        base.transform_filter("datum._rows > 0")
+        .mark_rect(stroke="white", strokeWidth=1)
+        .encode(
+            color=alt.Color(
+                "_rows:Q",
+                title=label,
+                scale=alt.Scale(range=list(SEQUENTIAL), zero=True),
+                legend=alt.Legend(gradientLength=140, tickCount=3),
+            )
+        )
+    )
+    gone = base.transform_filter("datum._rows == 0").mark_rect(fill="#FFFFFF", stroke="#D5DAE0", strokeWidth=1)
+    layers: alt.LayerChart = (gone + there).properties(height=24 * max(len(names), 1), description=about)
+    return layers
+
+
+def _ranked_bars(
+    data: pl.DataFrame,
+    category: str,
+    value: str,
+    *,
+    about: str,
+    title: str,
+    category_label: str | None,
+    fill: str | None,
+) -> "alt.LayerChart":
+    import altair as alt
+
+    order = data[category].to_list()
+    base = _chart(data)
+    sign = alt.condition(f"datum[{json.dumps(value)}] < 0", alt.value(DECREASE), alt.value(INCREASE))
+    rest = alt.condition("datum._rest", alt.value(NEUTRAL), alt.value(fill or ACCENT))
+    body = base.mark_bar(height={"band": 0.66}).encode(
+        x=alt.X(f"{value}:Q", title=title, scale=_room(data)),
+        y=_names(category, order, category_label or heading(category)),
+        color=rest if fill else sign,
+        description="_words:N",
+    )
+    return _with_numbers(base, body, category, order, about)
+
+
+def _room(data: pl.DataFrame) -> "alt.Scale":
+    """A scale that keeps the right edge free for the longest number."""
+    import altair as alt
+
+    longest = max((len(number) for number in data["_number"]), default=0)
+    return alt.Scale(range=[0, alt.ExprRef(f"width - {7 * longest + 14}")])
+
+
+def _with_numbers(
+    base: "alt.Chart", body: "alt.Chart", category: str, order: list[str], about: str
+) -> "alt.LayerChart":
+    """Bars with their numbers in a column at the right edge, as in a table."""
+    import altair as alt
+
+    numbers = base.mark_text(align="right", aria=False, color=INK).encode(
+        x=alt.value("width"), y=alt.Y(f"{category}:N", sort=order), text="_number:N"
+    )
+    layers: alt.LayerChart = (body + numbers).properties(height=max(26 * len(order), 40), description=about)
+    return layers
