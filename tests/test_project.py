@@ -1,6 +1,7 @@
 """The project's frame: what is declared, locked, used, and kept out of the repository."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -86,14 +87,6 @@ def test_every_locked_package_is_pinned_with_hashes() -> None:
     assert [entry.split()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
 
 
-def test_the_lock_needs_no_prerelease() -> None:
-    released_as_such = {"fakesnow"}
-    pre = {name for name, versions in locked().items() if any(version.is_prerelease for version in versions)}
-    # A prerelease that a library itself asks for is that library's choice; none of ours asks for one.
-    ours = {canonicalize_name(need.name) for need in requirements(PROJECT["dependencies"])}
-    assert (pre & ours) <= released_as_such
-
-
 def test_conda_gets_a_python_that_the_package_accepts() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     names = {re.split(r"[=<> ]", entry)[0]: entry for entry in environment["dependencies"]}
@@ -122,6 +115,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
 # What is declared and what is used
 
 
+@functools.cache
 def imported() -> set[str]:
     """Top-level modules that the package imports, by statement or by `importlib.import_module("…")`."""
     found: set[str] = set()
@@ -136,29 +130,26 @@ def imported() -> set[str]:
     return {name.partition(".")[0] for name in found}
 
 
+@functools.cache
+def distributions() -> dict[str, set[str]]:
+    """Top-level module → the installed packages that bring it."""
+    return {
+        module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
+    }
+
+
 def test_every_dependency_beside_the_card_is_imported_by_the_package() -> None:
-    used: set[str] = set()
-    for module, names in packages_distributions().items():
-        if module in imported():
-            used |= {canonicalize_name(name) for name in names}
+    used = set().union(*(distributions().get(module, set()) for module in imported()))
     declared = {canonicalize_name(need.name) for need in requirements(PROJECT["dependencies"])}
     assert sorted(declared - CARD - used) == []
 
 
 def test_every_third_party_import_is_declared() -> None:
-    distributions = packages_distributions()
-    declared = {
-        canonicalize_name(need.name)
-        for need in requirements(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
-    }
-    undeclared = [
-        module
-        for module in imported() & distributions.keys() - {"workbench"}
-        if not {canonicalize_name(name) for name in distributions[module]} & declared
-        and module not in {"pydantic_core", "numpy", "google"}
-    ]
-    # pydantic_core and numpy are the other half of pydantic and pandas, pinned by them.
-    assert sorted(undeclared) == []
+    lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    declared = {canonicalize_name(need.name) for need in requirements(*lists)}
+    # The other half of pydantic and of pandas, pinned by them.
+    third_party = imported() & distributions().keys() - {"workbench", "pydantic_core", "numpy"}
+    assert sorted(module for module in third_party if not distributions()[module] & declared) == []
 
 
 # What the repository holds
