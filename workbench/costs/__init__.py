@@ -6,6 +6,7 @@ Currencies are never summed: every result has `BillingCurrency` in its key.
 
 from workbench.costs.changes import Weeks, largest_changes, week_over_week, weeks
 from workbench.costs.coverage import coverage, missing_days
+from workbench.costs.reconcile import reconcile
 from workbench.costs.spend import daily_totals, spend
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "daily_totals",
     "largest_changes",
     "missing_days",
+    "reconcile",
     "spend",
     "week_over_week",
     "weeks",

@@ -60,13 +60,9 @@ def largest_changes(compared: pl.DataFrame, most: int = 10) -> pl.DataFrame:
     by = compared.columns[: compared.columns.index(CURRENCY)]
     ranked = compared.with_columns(rank=pl.col("change").abs().rank("ordinal", descending=True).over(CURRENCY))
     top = ranked.filter(pl.col("rank") <= most).sort(CURRENCY, "rank")
-    rest = (
-        ranked.filter(pl.col("rank") > most).group_by(CURRENCY).agg(pl.col("previous", "current", "change").sum())
-    )
+    rest = ranked.filter(pl.col("rank") > most).group_by(CURRENCY).agg(pl.col("previous", "current", "change").sum())
     base = pl.when(pl.col("previous") != 0).then(pl.col("previous").cast(pl.Float64).abs())
     rest = rest.with_columns(pl.lit(REST).alias(name) for name in by).with_columns(
         pl.col("previous", "current", "change").cast(AMOUNT), ratio=pl.col("change").cast(pl.Float64) / base
     )
-    return pl.concat([top.select(compared.columns), rest.select(compared.columns)]).sort(
-        CURRENCY, maintain_order=True
-    )
+    return pl.concat([top.select(compared.columns), rest.select(compared.columns)]).sort(CURRENCY, maintain_order=True)

@@ -1,0 +1,1 @@
+"""Wiring: a source → the warehouse, and the warehouse → a notebook."""

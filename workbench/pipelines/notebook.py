@@ -1,0 +1,153 @@
+"""What a notebook works with: a profile's data as of a day, and a place for its tables and figures."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, Self
+
+import polars as pl
+
+from workbench.costs import reconcile
+from workbench.errors import UsageError, did_you_mean
+from workbench.focus import AMOUNT, SCHEMA
+from workbench.pipelines.ingest import FOCUS_COSTS, REJECTED, RUNS, TOTALS
+from workbench.pipelines.outputs import Figure, LookAt, Outputs, Table, read_records
+from workbench.settings import Settings
+from workbench.warehouse import Warehouse
+
+_VERSIONS = f"{FOCUS_COSTS}_versions"
+_MEASURES = ("BilledCost", "EffectiveCost", "ListCost")
+
+
+class Workbench:
+    """A profile's data, as of a day and with the knowledge of a moment.
+
+    Attributes
+    ----------
+    settings
+        The profile.
+    as_of
+        Charges before that day, 00:00 UTC, count; those from it on don't.
+    known_at
+        Of restated charges the amount counts that was known at that moment (UTC).
+    """
+
+    def __init__(
+        self, settings: Settings, warehouse: Warehouse, as_of: date, known_at: datetime, outputs: Outputs
+    ) -> None:
+        self.settings = settings
+        self.warehouse = warehouse
+        self.as_of = as_of
+        self.known_at = known_at
+        self._outputs = outputs
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> pl.DataFrame:
+        """Ask the warehouse in Snowflake SQL with bound `?`; see `Warehouse.query`."""
+        return self.warehouse.query(sql, params)
+
+    def costs(self, *by: str, first: date | None = None) -> pl.DataFrame:
+        """Return spend by day.
+
+        Parameters
+        ----------
+        by
+            Further columns to split by: FOCUS names and the workbench's (`business_unit`, `source_file`, …).
+        first
+            Not before that day.
+
+        Returns
+        -------
+        polars.DataFrame
+            `date` (UTC, the day the charge period begins), `by`, `BillingCurrency`, `lines`, `BilledCost`,
+            `EffectiveCost`, `ListCost` (exact, in that currency; null where no line has it).
+        """
+        for name in by:
+            if name not in SCHEMA:
+                raise UsageError(f"costs can't be split by '{name}'{did_you_mean(name, SCHEMA)}; "
+                                 "e.g. ServiceName, RegionId, ProviderName, business_unit")  # fmt: skip
+        names = "".join(f", {name}" for name in by)
+        sums = ", ".join(f"SUM({name}) AS {name}" for name in _MEASURES)
+        sql = f"""
+            SELECT CAST(ChargePeriodStart AS DATE) AS cost_date{names}, BillingCurrency, COUNT(*) AS line_total, {sums}
+            FROM {_VERSIONS}
+            WHERE ChargePeriodStart < ? AND ChargePeriodStart >= ?
+              AND loaded_at <= ? AND (superseded_at IS NULL OR superseded_at > ?)
+            GROUP BY CAST(ChargePeriodStart AS DATE){names}, BillingCurrency
+            ORDER BY cost_date{names}, BillingCurrency
+        """  # noqa: S608 (names are checked against the schema)
+        since = midnight(first or date(1970, 1, 1))
+        frame = self.query(sql, (midnight(self.as_of), since, self.known_at, self.known_at))
+        return frame.rename({"cost_date": "date", "line_total": "lines"}).with_columns(
+            pl.col("lines").cast(pl.Int64), pl.col(*_MEASURES).cast(AMOUNT)
+        )
+
+    def lines(self, most: int = 1_000) -> pl.DataFrame:
+        """Return the latest `most` bill lines with all their columns."""
+        sql = f"""
+            SELECT * FROM {_VERSIONS}
+            WHERE ChargePeriodStart < ? AND loaded_at <= ? AND (superseded_at IS NULL OR superseded_at > ?)
+            ORDER BY ChargePeriodStart DESC, event_id LIMIT {int(most)}
+        """  # noqa: S608
+        return self.query(sql, (midnight(self.as_of), self.known_at, self.known_at))
+
+    def ingests(self) -> pl.DataFrame:
+        """Return one row for each file of each ingestion: rows read, accepted, rejected, new, restated, …."""
+        return self.query(f"SELECT * FROM {RUNS} WHERE loaded_at <= ? ORDER BY loaded_at", (self.known_at,))  # noqa: S608
+
+    def ingest_totals(self) -> pl.DataFrame:
+        """Return BilledCost of each file by currency and outcome (`pipelines.ingest.file_totals`)."""
+        return self.query(f"SELECT * FROM {TOTALS} ORDER BY run_id, source_file, currency, outcome", ())  # noqa: S608
+
+    def rejected(self) -> pl.DataFrame:
+        """Return the refused rows of the last ingestion of each file, with reason and content."""
+        sql = f"""
+            SELECT r.* FROM {REJECTED} r
+            JOIN (SELECT source_file, MAX(run_id) AS run_id FROM {RUNS} GROUP BY source_file) last
+              ON last.run_id = r.run_id AND last.source_file = r.source_file
+            ORDER BY r.source_file, r.row_number
+        """  # noqa: S608
+        return self.query(sql, ())
+
+    def reconcile(self) -> pl.DataFrame:
+        """Hold what all loads brought against what the warehouse holds, by currency (`workbench.costs.reconcile`)."""
+        sql = f"SELECT BillingCurrency AS currency, SUM(BilledCost) AS in_warehouse FROM {FOCUS_COSTS} GROUP BY 1"  # noqa: S608
+        held = self.query(sql, ()).with_columns(pl.col("in_warehouse").cast(AMOUNT))
+        return reconcile(self.ingest_totals(), held)
+
+    def table(
+        self,
+        name: str,
+        frame: pl.DataFrame,
+        title: str = "",
+        labels: dict[str, str] | None = None,
+        *,
+        exact: bool = False,
+    ) -> Table:
+        """Show a table, and in a run offer it as CSV and in the notebook's workbook."""
+        return self._outputs.table(name, Table(frame, title, labels, exact=exact))
+
+    def record(self, figures: Sequence[Figure], look_at: Sequence[LookAt] = ()) -> dict[str, Any]:
+        """Write the notebook's record: its figures, and what a reader should look at."""
+        return self._outputs.record(figures, look_at)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records of the other notebooks of this run (in JupyterLab: of the last report for this day)."""
+        folder = self._outputs.run_dir or self.settings.reports / self.settings.name / self.as_of.isoformat()
+        return read_records(folder)
+
+    def close(self) -> None:
+        """Let go of the warehouse."""
+        self.warehouse.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Workbench {self.settings.name}, as of {self.as_of}, known at {self.known_at:%Y-%m-%d %H:%M:%S} UTC>"
+
+
+def midnight(day: date) -> datetime:
+    """Return the first moment of a day in UTC."""
+    return datetime.combine(day, time(), UTC)

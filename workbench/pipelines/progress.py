@@ -1,0 +1,19 @@
+"""A bar on standard error while something takes its time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from workbench.pipelines.ingest import Progress
+
+
+@contextmanager
+def bar(*, hidden: bool = False) -> Iterator[Progress]:
+    """Show what is being done and how much of it is; plain text where standard error is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True, disable=hidden) as shown:
+        task = shown.add_task("open the warehouse", total=None)
+        yield lambda what, done, total: shown.update(task, description=what, completed=done, total=total)
