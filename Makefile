@@ -16,7 +16,7 @@ STAMP := $(VENV)/workbench-$(shell cat requirements.lock pyproject.toml | cksum 
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 NOTEBOOK ?= notebooks/01_ingest.ipynb
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-BENCH ?= $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py))
+BENCH ?= $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/[a-z]*.py))
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile

@@ -125,7 +125,7 @@ def imported() -> set[str]:
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module)
-            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            elif isinstance(node, ast.Call) and "import_module" in ast.dump(node.func):
                 found |= {str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant)}
     return {name.partition(".")[0] for name in found}
 
