@@ -42,9 +42,7 @@ CARD = {
 }
 """What the environment holds by design, used yet or not."""
 
-needs_git = pytest.mark.skipif(
-    not (ROOT / ".git").exists() or shutil.which("git") is None, reason="not a git checkout"
-)
+needs_git = pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None, reason="not a git checkout")
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -115,6 +113,16 @@ def test_every_dependency_says_what_it_is_for() -> None:
 # What is declared and what is used
 
 
+INSEPARABLE = {
+    "pydantic_core": "pydantic",
+    "numpy": "pandas",
+    "jupyter_client": "nbclient",
+    "starlette": "fakesnow[server]",
+    "uvicorn": "fakesnow[server]",
+}
+"""The other half of a declared package, which alone says which version fits."""
+
+
 @functools.cache
 def imported() -> set[str]:
     """Top-level modules that the package imports, by statement or by `importlib.import_module("…")`."""
@@ -133,9 +141,7 @@ def imported() -> set[str]:
 @functools.cache
 def distributions() -> dict[str, set[str]]:
     """Top-level module → the installed packages that bring it."""
-    return {
-        module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
-    }
+    return {module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()}
 
 
 def test_every_dependency_beside_the_card_is_imported_by_the_package() -> None:
@@ -147,8 +153,7 @@ def test_every_dependency_beside_the_card_is_imported_by_the_package() -> None:
 def test_every_third_party_import_is_declared() -> None:
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = {canonicalize_name(need.name) for need in requirements(*lists)}
-    # The other half of pydantic and of pandas, pinned by them.
-    third_party = imported() & distributions().keys() - {"workbench", "pydantic_core", "numpy"}
+    third_party = imported() & distributions().keys() - {"workbench", *INSEPARABLE}
     assert sorted(module for module in third_party if not distributions()[module] & declared) == []
 
 
@@ -258,9 +263,7 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
         for tool in ("python", "uv"):
             stub = tmp_path / folder / tool
-            stub.write_text(
-                f'#!/bin/sh\n[ "$1" = -c ] || [ "$1" = --version ] || echo "{folder}/{tool} $*" >> calls\n'
-            )
+            stub.write_text(f'#!/bin/sh\n[ "$1" = -c ] || [ "$1" = --version ] || echo "{folder}/{tool} $*" >> calls\n')
             stub.chmod(0o755)
     return tmp_path
 
@@ -268,9 +271,7 @@ def project(tmp_path: Path) -> Path:
 def make(project: Path, *args: str, **environment: str) -> list[str]:
     """Run make; what uv and Python were asked for meanwhile."""
     (project / "calls").write_text("")
-    subprocess.run(
-        ["make", *args], cwd=project, capture_output=True, check=True, env=clean_environment(**environment)
-    )
+    subprocess.run(["make", *args], cwd=project, capture_output=True, check=True, env=clean_environment(**environment))
     return (project / "calls").read_text().splitlines()
 
 
