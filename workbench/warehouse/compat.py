@@ -1,0 +1,112 @@
+"""What fakesnow 0.12.1 does not do as its clients need it, put right inside the owner's process.
+
+Each function says what goes wrong without it. Nothing here runs in a client.
+"""
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Callable
+from decimal import Decimal
+from importlib import import_module
+from typing import Any
+
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (TIMESTAMP_NTZ has no zone)
+
+
+def apply(on_fatal: Callable[[str], None]) -> None:
+    """Put everything right. `on_fatal` is called with the reason when the database can't be used any more."""
+    _errors_are_answers(on_fatal)
+    _bindings_keep_their_types()
+    _uploads_are_copies()
+    _temporary_tables_can_be_copied_into()
+    _results_are_forgotten()
+
+
+def _errors_are_answers(on_fatal: Callable[[str], None]) -> None:
+    """A DuckDB error that fakesnow does not know becomes HTTP 500, which the connector takes for a lost server and
+    repeats; a statement that failed once would run again and again inside a broken transaction."""
+    import duckdb
+    from fakesnow.cursor import FakeSnowflakeCursor
+    from snowflake.connector.errors import ProgrammingError
+
+    plain = FakeSnowflakeCursor.execute
+
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        try:
+            return plain(self, *args, **kwargs)
+        except duckdb.Error as error:
+            text = str(error)
+            if isinstance(error, duckdb.FatalException) or "database has been invalidated" in text:
+                on_fatal(text)
+            state = "40001" if isinstance(error, duckdb.TransactionException) else "XX000"
+            raise ProgrammingError(msg=f"{type(error).__name__}: {text}", errno=100132, sqlstate=state) from error
+
+    FakeSnowflakeCursor.execute = execute
+
+
+def _bindings_keep_their_types() -> None:
+    """A bound decimal fails (`int('1.5')`), and a bound time comes with a zone, which makes DuckDB convert the whole
+    column instead of skipping the row groups outside the range."""
+    server = import_module("fakesnow.server")
+    plain = server.from_binding
+
+    def from_binding(binding: dict[str, str]) -> object:
+        kind, value = binding["type"], binding["value"]
+        if value is None:
+            return None
+        if kind == "FIXED" and not value.lstrip("+-").isdigit():
+            return Decimal(value)
+        if kind == "TIMESTAMP_NTZ":
+            return EPOCH + dt.timedelta(microseconds=int(value) // 1000)
+        return plain(binding)
+
+    server.from_binding = from_binding
+
+
+def _uploads_are_copies() -> None:
+    """A PUT goes through HTTP and the server's memory, file by file. Client and owner share a disk: let the
+    connector copy."""
+    server = import_module("fakesnow.server")
+    server.gcs_stage_info = lambda _request, _expression, data: data["stageInfo"]
+
+
+def _temporary_tables_can_be_copied_into() -> None:
+    """COPY INTO looks for its target's columns in the named schema, where DuckDB keeps no temporary tables."""
+    copy_into = import_module("fakesnow.copy_into")
+    plain = copy_into._describe_table  # noqa: SLF001
+
+    def describe(table: Any, connection: Any, database: str, schema: str) -> list[tuple[str, str]]:  # noqa: ANN401
+        if not table.db:
+            found = connection.execute(
+                "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND database_name = 'temp' "
+                "ORDER BY column_index",
+                [table.name],
+            ).fetchall()
+            if found:
+                return [(name, kind) for name, kind in found]
+        return list(plain(table, connection, database, schema))
+
+    copy_into._describe_table = describe  # noqa: SLF001
+
+
+def _results_are_forgotten() -> None:
+    """Every result of every query is kept for ever, for RESULT_SCAN."""
+    server = import_module("fakesnow.server")
+    server.shared_fs.results_cache = Recent(keep=8)
+
+
+class Recent(OrderedDict[str, tuple[Any, ...]]):
+    """The last few results, and of large ones none."""
+
+    LARGE = 1_000_000  # bytes
+
+    def __init__(self, keep: int) -> None:
+        super().__init__()
+        self.keep = keep
+
+    def __setitem__(self, key: str, value: tuple[Any, ...]) -> None:
+        table = value[0]
+        if table is None or table.nbytes <= self.LARGE:
+            super().__setitem__(key, value)
+            while len(self) > self.keep:
+                self.popitem(last=False)

@@ -1,0 +1,69 @@
+-- What arrives, before it is believed, and the book of what arrived.
+-- The loader's own staging tables are temporary, one set a session: a crashed load leaves nothing behind.
+
+-- Where Snowflake's Kafka connector writes.
+CREATE TABLE IF NOT EXISTS finops_staging.cost_events_raw (
+    record_content VARIANT,
+    record_metadata VARIANT,
+    loaded_at TIMESTAMP_NTZ DEFAULT CURRENT_TIMESTAMP()
+);
+
+CREATE TABLE IF NOT EXISTS finops_staging.business_events_raw (
+    record_content VARIANT,
+    record_metadata VARIANT,
+    loaded_at TIMESTAMP_NTZ DEFAULT CURRENT_TIMESTAMP()
+);
+
+-- One row for each file of each run: read = accepted + rejected,
+-- accepted = repeated + inserted + restated + unchanged + older + conflicting.
+CREATE TABLE IF NOT EXISTS finops_staging.ingest_runs (
+    run_id VARCHAR,
+    source_name VARCHAR,
+    source_file VARCHAR,
+    file_bytes NUMBER(38,0),
+    file_mtime TIMESTAMP_NTZ,
+    started_at TIMESTAMP_NTZ,
+    loaded_at TIMESTAMP_NTZ,
+    rows_read NUMBER(38,0),
+    rows_accepted NUMBER(38,0),
+    rows_rejected NUMBER(38,0),
+    rows_repeated NUMBER(38,0),
+    rows_inserted NUMBER(38,0),
+    rows_restated NUMBER(38,0),
+    rows_unchanged NUMBER(38,0),
+    rows_older NUMBER(38,0),
+    rows_conflicting NUMBER(38,0)
+);
+
+-- The money of the same, one row for each currency and measure ('BilledCost', 'ListCost').
+CREATE TABLE IF NOT EXISTS finops_staging.ingest_totals (
+    run_id VARCHAR,
+    source_file VARCHAR,
+    currency VARCHAR,
+    measure VARCHAR,
+    read_total NUMBER(38,12),
+    accepted_total NUMBER(38,12),
+    rejected_total NUMBER(38,12),
+    repeated_total NUMBER(38,12),
+    inserted_total NUMBER(38,12),
+    restated_delta NUMBER(38,12),
+    unchanged_total NUMBER(38,12),
+    older_total NUMBER(38,12),
+    conflicting_total NUMBER(38,12)
+);
+
+CREATE TABLE IF NOT EXISTS finops_staging.rejected_rows (
+    run_id VARCHAR,
+    source_file VARCHAR,
+    row_number NUMBER(38,0),
+    reason VARCHAR,
+    value VARCHAR,
+    record VARCHAR,
+    loaded_at TIMESTAMP_NTZ
+);
+
+-- On Snowflake a merge first updates its table's row here, so that two merges into one table wait for each other.
+CREATE TABLE IF NOT EXISTS finops_staging.merge_locks (
+    table_name VARCHAR,
+    taken_at TIMESTAMP_NTZ
+);
