@@ -84,9 +84,7 @@ def test_a_profile_outside_params_counts_paths_from_its_own_folder(tmp_path: Pat
     assert load(tmp_path / "mine.yaml").sources[0].path == tmp_path / "bill.csv"
 
 
-def test_a_linked_profile_counts_paths_from_where_the_link_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_linked_profile_counts_paths_from_where_the_link_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params").mkdir()
     (tmp_path / "mounted").mkdir()
@@ -183,10 +181,7 @@ def test_every_key_has_a_sentence_of_help() -> None:
         ),
         (
             "sources:\n- name: a\n  kind: demmo\n",
-            (
-                "params/x.yaml:3: sources[0].kind: unknown (value 'demmo'); allowed: focus, "
-                "demo; did you mean 'demo'?"
-            ),
+            ("params/x.yaml:3: sources[0].kind: unknown (value 'demmo'); allowed: focus, demo; did you mean 'demo'?"),
         ),
         (
             "name: x\n",
@@ -210,10 +205,7 @@ def test_every_key_has_a_sentence_of_help() -> None:
         ),
         (
             f"{DEMO}report: {{workers: 0}}\n",
-            (
-                "params/x.yaml:2: report.workers: must be greater than or equal to 1 (value "
-                "'0'); allowed: whole number"
-            ),
+            ("params/x.yaml:2: report.workers: must be greater than or equal to 1 (value '0'); allowed: whole number"),
         ),
         (
             f"{DEMO}names: {{unit_tags: {{default: team}}}}\n",

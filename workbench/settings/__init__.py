@@ -53,9 +53,7 @@ __all__ = [
 ]
 
 
-def load(
-    profile: str | Path, *, environment: MappingOf[str, str] | None = None, check_files: bool = True
-) -> Settings:
+def load(profile: str | Path, *, environment: MappingOf[str, str] | None = None, check_files: bool = True) -> Settings:
     """Read a profile.
 
     Parameters

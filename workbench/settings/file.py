@@ -26,9 +26,7 @@ MOST_VALUES = 20_000
 
 DEEPEST = 20
 
-_VARIABLE = re.compile(
-    r"(?P<escape>\$\$\{)|\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)"
-)
+_VARIABLE = re.compile(r"(?P<escape>\$\$\{)|\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -217,9 +215,7 @@ class _Walk:
             return self.mapping(node, keys)
         if isinstance(node, yaml.SequenceNode):
             return [
-                self.value(item, (*keys, index))
-                for index, item in enumerate(node.value)
-                if self.values <= MOST_VALUES
+                self.value(item, (*keys, index)) for index, item in enumerate(node.value) if self.values <= MOST_VALUES
             ]
         return self.scalar(node, keys)
 

@@ -102,11 +102,7 @@ def variants(annotation: object) -> dict[str, type[BaseModel]]:
         annotation = get_args(annotation)[0]
     found: dict[str, type[BaseModel]] = {}
     for arg in get_args(annotation):
-        tags = (
-            [item.tag for item in get_args(arg)[1:] if isinstance(item, Tag)]
-            if get_origin(arg) is Annotated
-            else []
-        )
+        tags = [item.tag for item in get_args(arg)[1:] if isinstance(item, Tag)] if get_origin(arg) is Annotated else []
         if tags:
             found[tags[0]] = get_args(arg)[0]
     return found
@@ -216,11 +212,7 @@ def _help(field: FieldInfo | None) -> str:
 
 def _given(place: Place, profile: ProfileFile) -> str:
     """` (value 'x')` as the file has it; hidden where it is, or may be meant as, a secret."""
-    if (
-        "secret" in kind_of(place.annotation)
-        if place.field
-        else _secretive(str(place.keys[-1]) if place.keys else "")
-    ):
+    if "secret" in kind_of(place.annotation) if place.field else _secretive(str(place.keys[-1]) if place.keys else ""):
         return " (value hidden)"
     if (text := profile.texts.get(place.keys)) is not None:
         return f" (value {text if len(text) <= 60 else text[:57] + '…'!r})"

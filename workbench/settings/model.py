@@ -206,9 +206,7 @@ class Settings(Section):
         seen: set[str] = set()
         for index, source in enumerate(self.sources):
             if source.name in seen:
-                raise fault(
-                    f"two sources are called '{source.name}'; give each its own name", "sources", index, "name"
-                )
+                raise fault(f"two sources are called '{source.name}'; give each its own name", "sources", index, "name")
             seen.add(source.name)
             mapping = source.mapping if isinstance(source, FocusSource) else None
             if mapping is not None and mapping not in self.names.columns:
