@@ -14,17 +14,18 @@ CREATE TABLE IF NOT EXISTS finops_staging.business_events_raw (
     loaded_at TIMESTAMP_NTZ DEFAULT CURRENT_TIMESTAMP()
 );
 
--- One row for each file of each run: read = accepted + rejected,
+-- One row for each file of each run: read = filtered + accepted + rejected,
 -- accepted = repeated + inserted + restated + unchanged + older + conflicting.
 CREATE TABLE IF NOT EXISTS finops_staging.ingest_runs (
     run_id VARCHAR,
     source_name VARCHAR,
     source_file VARCHAR,
     file_bytes NUMBER(38,0),
-    file_mtime TIMESTAMP_NTZ,
+    observed_at TIMESTAMP_NTZ,
     started_at TIMESTAMP_NTZ,
     loaded_at TIMESTAMP_NTZ,
     rows_read NUMBER(38,0),
+    rows_filtered NUMBER(38,0),
     rows_accepted NUMBER(38,0),
     rows_rejected NUMBER(38,0),
     rows_repeated NUMBER(38,0),
@@ -32,7 +33,9 @@ CREATE TABLE IF NOT EXISTS finops_staging.ingest_runs (
     rows_restated NUMBER(38,0),
     rows_unchanged NUMBER(38,0),
     rows_older NUMBER(38,0),
-    rows_conflicting NUMBER(38,0)
+    rows_conflicting NUMBER(38,0),
+    rows_equal NUMBER(38,0),
+    error VARCHAR
 );
 
 -- The money of the same, one row for each currency and measure ('BilledCost', 'ListCost').
