@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +45,14 @@ class Embedded:
 
     def connect(self) -> Any:  # noqa: ANN401
         """A connection to the owner, which is started if there is none."""
+        # Two seconds of imports, while the owner starts on another core.
+        loading = threading.Thread(target=import_module, args=("snowflake.connector",))
+        loading.start()
+        self._address = address = ensure(self._settings)
+        loading.join()
         import snowflake.connector
         from snowflake.connector.errors import Error
 
-        self._address = address = ensure(self._settings)
         try:
             return snowflake.connector.connect(
                 user="workbench",

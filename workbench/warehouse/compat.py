@@ -3,7 +3,9 @@
 Each function says what goes wrong without it. Nothing here runs in a client.
 """
 
+import contextlib
 import datetime as dt
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,6 +15,23 @@ from typing import Any
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (TIMESTAMP_NTZ has no zone)
 
 
+def import_quickly() -> None:
+    """Import fakesnow without what it imports only because it is there, which takes longer than all the rest."""
+    heavy = ("boto3", "botocore", "aioboto3", "aiobotocore", "pandas")
+    hidden = {name: sys.modules.pop(name, None) for name in heavy}
+    sys.modules.update(dict.fromkeys(heavy))  # type: ignore[arg-type]
+    import_module("fakesnow.server")
+    import pyarrow as pa
+
+    with contextlib.suppress(AttributeError):
+        pa.scalar(1)  # looks for pandas once in a process; now there is none
+    for name, module in hidden.items():
+        if module is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = module
+
+
 def apply(on_fatal: Callable[[str], None]) -> None:
     """Put everything right. `on_fatal` is called with the reason when the database can't be used any more."""
     _errors_are_answers(on_fatal)
@@ -20,6 +39,8 @@ def apply(on_fatal: Callable[[str], None]) -> None:
     _uploads_are_copies()
     _temporary_tables_can_be_copied_into()
     _results_are_forgotten()
+    _sums_are_exact()
+    _no_time_stays_no_time()
 
 
 def _errors_are_answers(on_fatal: Callable[[str], None]) -> None:
@@ -87,6 +108,39 @@ def _temporary_tables_can_be_copied_into() -> None:
         return list(plain(table, connection, database, schema))
 
     copy_into._describe_table = describe  # noqa: SLF001
+
+
+def _sums_are_exact() -> None:
+    """SUM(amount) becomes SUM(TRY_CAST(amount AS DOUBLE)): money as a binary fraction, another sum every time. What
+    this gives up is SUM over text, which Snowflake takes for numbers."""
+    transforms = import_module("fakesnow.transforms.transforms")
+    exp = import_module("sqlglot").exp
+
+    def keep_type(expression: Any) -> Any:  # noqa: ANN401
+        if isinstance(expression, transforms._NUMERIC_ONLY_AGGS) and isinstance(expression.parent, exp.Select):  # noqa: SLF001
+            name = transforms._numeric_agg_col_name(expression, expression.this)  # noqa: SLF001
+            return exp.alias_(expression, name, quoted=True) if name else expression
+        return expression
+
+    import_module("fakesnow.transforms").numeric_agg_implicit_cast = keep_type
+
+
+def _no_time_stays_no_time() -> None:
+    """A NULL time arrives as 1970-01-01."""
+    import pyarrow as pa
+
+    arrow = import_module("fakesnow.arrow")
+    plain = arrow.timestamp_to_sf_struct
+
+    def with_nulls(times: Any) -> Any:  # noqa: ANN401
+        if isinstance(times, pa.ChunkedArray):
+            times = times.combine_chunks()
+        if times.null_count == 0:
+            return plain(times)
+        struct = plain(times)
+        return pa.StructArray.from_arrays(struct.flatten(), fields=list(struct.type), mask=times.is_null())
+
+    arrow.timestamp_to_sf_struct = with_nulls
 
 
 def _results_are_forgotten() -> None:

@@ -91,6 +91,8 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
     import uvicorn
 
     from workbench.warehouse import compat
+
+    compat.import_quickly()
     from workbench.warehouse.server import Service
 
     broken = threading.Event()
