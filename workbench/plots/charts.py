@@ -127,11 +127,7 @@ def changes(
     Given the columns `before` and `after`, each mark's words hold both. Of more rows the `top` with the largest
     absolute change are drawn; nothing is folded together, since ups and downs would hide each other.
     """
-    few = (
-        frame.sort(pl.col(change).abs(), descending=True, maintain_order=True)
-        .head(top)
-        .sort(change, descending=True)
-    )
+    few = frame.sort(pl.col(change).abs(), descending=True, maintain_order=True).head(top).sort(change, descending=True)
     data = labelled(
         few, category, change, unit, few[category].to_list(), places=places, signed=True, extra=(before, after)
     )

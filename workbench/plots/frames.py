@@ -17,9 +17,7 @@ def folded(frame: pl.DataFrame, category: str, value: str, by: Sequence[str], to
     """
     named = frame.with_columns(pl.col(category).cast(pl.String).fill_null("(none)"))
     sums = (
-        named.group_by(category)
-        .agg(pl.col(value).sum())
-        .sort(pl.col(value).abs(), category, descending=[True, False])
+        named.group_by(category).agg(pl.col(value).sum()).sort(pl.col(value).abs(), category, descending=[True, False])
     )
     names = sums[category].to_list()
     if len(names) > top + 1:
@@ -63,9 +61,7 @@ def labelled(
                 phrase(
                     str(row[category]),
                     f"{amount(row[value], places, signed=signed)} {unit}".strip(),
-                    f"from {amount(row[before], places)} to {amount(row[after], places)}"
-                    if before and after
-                    else "",
+                    f"from {amount(row[before], places)} to {amount(row[after], places)}" if before and after else "",
                 )
                 for row in found
             ],
@@ -84,9 +80,7 @@ def running(
         bars.append((first, Decimal(0), level, "total", amount(level, places)))
     for name, part in frame.select(label, value).iter_rows():
         step = Decimal(str(part))
-        bars.append(
-            (str(name), level, level + step, "down" if step < 0 else "up", amount(step, places, signed=True))
-        )
+        bars.append((str(name), level, level + step, "down" if step < 0 else "up", amount(step, places, signed=True)))
         level += step
     bars.append((last, Decimal(0), level, "total", amount(level, places)))
     return pl.DataFrame(
@@ -106,16 +100,12 @@ def coverage_cells(frame: pl.DataFrame, x: str, y: str, count: str, top: int) ->
     counted = folded(frame.with_columns(pl.col(x).cast(pl.Date)), y, count, [x], top)
     names = ranked(counted, y, count)
     first, last = counted[x].min(), counted[x].max()
-    days = (
-        pl.date_range(first, last, eager=True) if isinstance(first, dt.date) and isinstance(last, dt.date) else []
-    )
-    full = pl.DataFrame({x: pl.Series(days, dtype=pl.Date)}).join(
-        pl.DataFrame({y: names}, schema={y: pl.String}), how="cross"
-    )
+    known = isinstance(first, dt.date) and isinstance(last, dt.date)
+    days = pl.date_range(pl.lit(first), pl.lit(last)) if known else pl.lit(None, dtype=pl.Date)
+    every = pl.select(days.alias(x)).drop_nulls()
+    full = every.join(pl.DataFrame({y: names}, schema={y: pl.String}), how="cross")
     cells = full.join(counted, on=[x, y], how="left").select(x, y, pl.col(count).fill_null(0).alias("_rows"))
-    said = [
-        phrase(moment(day), name, f"{rows:,} rows" if rows else "no rows") for day, name, rows in cells.iter_rows()
-    ]
+    said = [phrase(moment(day), name, f"{rows:,} rows" if rows else "no rows") for day, name, rows in cells.iter_rows()]
     at = {name: rank for rank, name in enumerate(names)}
     ordered = cells.with_columns(pl.Series("_words", said, dtype=pl.String))
     return ordered.sort(pl.col(y).replace_strict(at, return_dtype=pl.Int32), x) if names else ordered
@@ -130,9 +120,7 @@ def day_ticks(days: pl.Series) -> tuple[list[str], str]:
     every = pl.date_range(first, last, eager=True)
     choices = [every, every.gather_every(2), every.filter(every.dt.weekday() == 1)]
     choices.append(choices[2].gather_every(2))
-    choices += [
-        every.filter((every.dt.day() == 1) & ((every.dt.month() - 1) % months == 0)) for months in (1, 3, 12)
-    ]
+    choices += [every.filter((every.dt.day() == 1) & ((every.dt.month() - 1) % months == 0)) for months in (1, 3, 12)]
     chosen = next((ticks for ticks in choices if 0 < len(ticks) <= 10), every[:1])
     years = f", {first.year}" if first.year == last.year else f", {first.year}\N{EN DASH}{last.year}"
     return chosen.dt.strftime("%Y-%m-%dT00:00:00Z").to_list(), years

@@ -133,9 +133,9 @@ def slimmed(text: str) -> str:
     _drop_empty(root)
     prefix = f"c{blake2s(text.encode(), digest_size=4).hexdigest()}-"
     for node in root.iter():
-        node.attrib = {
-            key: _attribute(key, value, prefix) for key, value in node.attrib.items() if key not in _DROPPED
-        }
+        if node.tag == f"{{{_SVG}}}g":
+            node.attrib.pop("aria-label", None)  # "X-axis titled …": marks alone speak
+        node.attrib = {key: _attribute(key, value, prefix) for key, value in node.attrib.items() if key not in _DROPPED}
     root.set("role", "img")
     return ET.tostring(root, encoding="unicode")
 

@@ -34,7 +34,7 @@ FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', Arimo, sans-serif
 WIDE, NARROW = 760, 350
 """Pixels across: the page's column, and a phone."""
 
-REST = ("other", "others", "unallocated")
+REST = ("all others", "other", "others", "unallocated")
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -50,8 +50,8 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 
 def is_rest(name: str) -> bool:
     """Whether a name stands for what has no name of its own."""
-    first = name.casefold().split(" ", 1)[0]
-    return first in REST
+    folded = name.casefold()
+    return folded in REST or folded.startswith("other (")
 
 
 def config(width: int = WIDE) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""One notebook in one process: `python -m workbench.reports.execute`, started by the runner.
+
+The order comes as one line of JSON on standard input, which stays open: when it closes, the runner is gone, and this
+process takes its kernel with it. What happens goes to standard output, one JSON object a line; everything that
+anything else prints goes to standard error.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+from workbench.plots.render import without_iri_grammar
+from workbench.reports.failure import Failure, failure
+
+_kernel: list[int] = []
+
+
+def main() -> None:
+    """Read the order, run the notebook, tell how it went."""
+    order = json.loads(sys.stdin.readline())
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_watch, daemon=True).start()
+
+    def tell(event: dict[str, Any]) -> None:
+        if event["event"] == "kernel":
+            _kernel[:] = [event["pid"]]
+        events.write(json.dumps(event) + "\n")
+
+    found = execute(order, tell)
+    tell({"event": "end", "error": found.as_dict() if found else None})
+
+
+def execute(order: dict[str, Any], tell: Any) -> Failure | None:  # noqa: ANN401 (a callback)
+    """Run `order["input"]` to `order["output"]`; what stopped it, or None when it ran to its end."""
+    with without_iri_grammar():
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+
+        from workbench.reports import engine
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        papermill.execute_notebook(
+            _literal(order["input"]), _literal(order["output"]), order["parameters"],
+            engine_name=engine.NAME, kernel_name="python3", language="python", progress_bar=False,
+            request_save_on_cell_execute=False, tell=tell, limit_s=order["limit_s"], folder=order["folder"],
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        return failure(error.ename, error.evalue, error.traceback, error.source, error.exec_count)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the run goes on without this notebook)
+        return failure(type(error).__name__, str(error), [], "", None)
+    return None
+
+
+def _literal(path: str) -> str:
+    """Double braces: papermill formats paths with the parameters."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+def _watch() -> None:
+    sys.stdin.read()
+    _end()
+
+
+def _end(*_: object) -> None:
+    for pid in _kernel:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    os._exit(143)
+
+
+if __name__ == "__main__":
+    main()

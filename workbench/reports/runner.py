@@ -1,0 +1,195 @@
+"""Runs a report: notebooks in the order of their needs, the independent ones side by side, each in its own process."""
+
+import datetime as dt
+import queue
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import ReportError, UsageError
+from workbench.reports import notebooks as books
+from workbench.reports.folder import ReportFolder
+from workbench.reports.jobs import Events, Job
+from workbench.reports.keep import keep_others
+from workbench.reports.notebooks import Notebook
+from workbench.reports.parameters import Value
+from workbench.reports.progress import Progress, shown
+from workbench.reports.run import Run
+from workbench.settings import Settings
+
+
+def run(
+    settings: Settings, as_of: dt.date, known_at: dt.datetime | None = None, *,
+    names: Sequence[str] | None = None, parameters: Mapping[str, object] | None = None,
+    notebooks_dir: Path | None = None, progress: bool = True,
+) -> Run:  # fmt: skip
+    """Run notebooks and put their report at `settings.reports/<profile>/<as_of>/`.
+
+    Parameters
+    ----------
+    as_of
+        Charges before that day, 00:00 UTC.
+    known_at
+        With the knowledge of that moment, which must carry its zone; None leaves it to the notebooks.
+    names
+        Only these notebooks (`02_costs`, `02` or `costs`); pages of others are kept from the report that is there.
+        None: those of the profile, or all.
+    parameters
+        Values for the notebooks' own parameters, by `name` or `NOTEBOOK.name`.
+    notebooks_dir
+        Where the notebooks are; by default `notebooks/` under the project's root.
+
+    Returns
+    -------
+    Run
+        With a status for each notebook; a notebook that fails raises nothing, it makes `exit_code` 1.
+
+    Raises
+    ------
+    UsageError
+        For a name or a parameter that does not exist, or a value of the wrong type: before anything runs.
+    ReportError
+        When the folder can't be written or another run writes it, or the notebooks need each other in a circle.
+    """
+    if known_at is not None and known_at.tzinfo is None:
+        raise UsageError(f"known_at {known_at.isoformat()} has no time zone; write {known_at.isoformat()}Z for UTC")
+    found = books.find((notebooks_dir or settings.root / "notebooks").resolve())
+    chosen = books.select(found, names or settings.report.notebooks)
+    own = books.assigned(chosen, parameters or {})
+    report = Run.begin(settings, as_of, known_at, chosen.values(), dict(parameters or {}))
+    with ReportFolder(settings.reports, settings.name, as_of.isoformat()) as folder:
+        if names:
+            keep_others(report, folder.place, folder.work)
+        with tempfile.TemporaryDirectory(prefix="workbench-report-") as scratch, _ended_by_signal():
+            with shown(list(chosen), wanted=progress) as bars:
+                _Loop(report, chosen, own, settings, work=folder.work, scratch=Path(scratch), bars=bars).run()
+            _publish(report, folder)
+    return report
+
+
+class _Loop:
+    """The notebooks that wait, run and are over."""
+
+    def __init__(
+        self, report: Run, chosen: Mapping[str, Notebook], own: Mapping[str, Mapping[str, Value]], settings: Settings,
+        *, work: Path, scratch: Path, bars: Progress,
+    ) -> None:  # fmt: skip
+        self.report, self.waiting, self.own, self.settings = report, dict(chosen), own, settings
+        self.work, self.scratch, self.bars = work, scratch, bars
+        self.running: dict[str, Job] = {}
+        self.events: Events = queue.Queue()
+
+    def run(self) -> None:
+        """Until nothing waits or runs; whatever ends it, no process is left."""
+        try:
+            while self.waiting or self.running:
+                self._start_ready()
+                if self.running:
+                    self._hear()
+        finally:
+            for job in self.running.values():
+                job.end()
+
+    def _start_ready(self) -> None:
+        for name, notebook in list(self.waiting.items()):
+            if failed := self._failed_needs(notebook):
+                del self.waiting[name]
+                verb = "was" if len(failed) == 1 else "were"
+                reason = f"it needs {' and '.join(failed)}, which {verb} not completed"
+                self._over(name, "skipped", 0.0, note=reason)
+            elif len(self.running) < self.settings.report.workers and not self._unmet(notebook):
+                del self.waiting[name]
+                self.bars.start(name, notebook.cells)
+                self.running[name] = Job.start(name, self._order(notebook), self.scratch, self.events)
+
+    def _failed_needs(self, notebook: Notebook) -> list[str]:
+        entries = self.report.by_name
+        return [need for need in notebook.needs if need in entries and entries[need].status in ("failed", "skipped")]
+
+    def _unmet(self, notebook: Notebook) -> bool:
+        others = {*self.waiting, *self.running} - {notebook.name}
+        if notebook.last:
+            last = {name for name in others if "*" in self.report.by_name[name].needs}
+            return bool((others - last) or (others & set(notebook.needs)))
+        return bool(others & set(notebook.needs))
+
+    def _order(self, notebook: Notebook) -> dict[str, object]:
+        told = {
+            "profile": str(self.settings.file or self.settings.name),
+            "as_of": self.report.as_of.isoformat(),
+            "known_at": self.report.known_at.isoformat() if self.report.known_at else "",
+            "run_dir": str(self.work),
+        }
+        declared = {parameter.name for parameter in notebook.parameters}
+        return {
+            "input": str(notebook.path),
+            "output": str(self.work / "notebooks" / f"{notebook.name}.ipynb"),
+            "parameters": {key: value for key, value in told.items() if key in declared}
+            | dict(self.own[notebook.name]),
+            "limit_s": self.settings.report.timeout_s,
+            "folder": str(notebook.path.parent),
+        }
+
+    def _hear(self) -> None:
+        try:
+            job, event = self.events.get(timeout=1.0)
+        except queue.Empty:
+            return
+        if job.name not in self.running:
+            return
+        if event["event"] == "cell":
+            self.report.by_name[job.name].cells_done = event["index"]
+            self.bars.cell(job.name, event["index"])
+        elif event["event"] == "end":
+            del self.running[job.name]
+            self._over(job.name, "failed" if event["error"] else "done", job.seconds, error=event["error"])
+
+    def _over(
+        self, name: str, status: str, seconds: float, *, note: str = "", error: dict[str, object] | None = None
+    ) -> None:
+        entry = self.report.by_name[name]
+        entry.status, entry.seconds, entry.reason, entry.error = status, round(seconds, 2), note, error
+        if status == "done":
+            entry.cells_done = entry.cells
+        # Written after each notebook, so that the summary, which runs last, can say what failed.
+        self.report.write(self.work / "records" / "run.json")
+        self.bars.end(name, status, seconds, note or str((error or {}).get("message", "")))
+
+
+def _publish(report: Run, folder: ReportFolder) -> None:
+    from workbench.reports import index, publish
+
+    report.finish()
+    try:
+        publish.settle(folder.work, folder.place)
+        publish.pages(report, folder.work)
+        index.write_report(report, folder.work)
+        report.write(folder.work / "records" / "run.json")
+        folder.commit()
+        index.write_runs(folder.place.parent)
+    except OSError as error:
+        raise ReportError(
+            f"the report was run but can't be written to {folder.place} ({error.strerror or error}): "
+            f"check the disk's space (workbench doctor) and run it again"
+        ) from error
+    report.folder = folder.place
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Make a scheduler's SIGTERM what Ctrl-C is: everything is cleaned up on the way out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
