@@ -6,17 +6,24 @@ Currencies are never summed: every result has `BillingCurrency` in its key.
 
 from workbench.costs.changes import Weeks, largest_changes, week_over_week, weeks
 from workbench.costs.coverage import coverage, missing_days
-from workbench.costs.reconcile import reconcile
+from workbench.costs.names import combined, currencies, named, only, top_share
+from workbench.costs.reconcile import against_files, reconcile
 from workbench.costs.spend import daily_totals, spend
 
 __all__ = [
     "Weeks",
+    "against_files",
+    "combined",
     "coverage",
+    "currencies",
     "daily_totals",
     "largest_changes",
     "missing_days",
+    "named",
+    "only",
     "reconcile",
     "spend",
+    "top_share",
     "week_over_week",
     "weeks",
 ]

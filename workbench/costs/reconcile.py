@@ -6,34 +6,24 @@ from workbench.focus import AMOUNT
 
 
 def reconcile(totals: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
-    """Hold what the loads brought against what is there.
+    """Hold what all loads brought against what is there.
 
     Parameters
     ----------
     totals
-        One row for each load of a file, currency and outcome: `currency`, `outcome`, `amount`, `amount_before`.
-        `accepted` and `rejected` tell what the file said; `inserted` lines were new; `restated` ones replaced
-        `amount_before` by `amount`; the other outcomes changed nothing.
+        One row for each load of a file and currency, exact amounts: `currency`, `inserted_total` (lines that were
+        new), `restated_delta` (what restatements changed).
     held
         `currency` and `in_warehouse`: the sum of all lines that are there.
 
     Returns
     -------
     polars.DataFrame
-        By currency: `said` (all loads together, so a file loaded twice counts twice), `refused`, `known_already`,
-        `restatements` (what they changed), `new`, `expected` (`new` + `restatements`), `in_warehouse`, `difference`
-        (`in_warehouse` - `expected`; 0 when nothing is lost and nothing is counted twice).
+        By currency: `new`, `restatements`, `expected` (their sum), `in_warehouse`, `difference` (`in_warehouse` -
+        `expected`; 0 when nothing is lost and nothing is counted twice).
     """
-    amount, before = pl.col("amount").fill_null(0), pl.col("amount_before").fill_null(0)
-    outcome = pl.col("outcome")
-    parts = {
-        "said": pl.when(outcome.is_in(["accepted", "rejected"])).then(amount),
-        "refused": pl.when(outcome == "rejected").then(amount),
-        "known_already": pl.when(outcome.is_in(["unchanged", "older", "repeated", "conflicting"])).then(amount),
-        "restatements": pl.when(outcome == "restated").then(amount - before),
-        "new": pl.when(outcome == "inserted").then(amount),
-    }
-    sums = totals.group_by("currency").agg([part.sum().cast(AMOUNT).alias(name) for name, part in parts.items()])
+    parts = {"new": pl.col("inserted_total"), "restatements": pl.col("restated_delta")}
+    sums = totals.group_by("currency").agg(part.sum().cast(AMOUNT).alias(name) for name, part in parts.items())
     both = sums.join(held, on="currency", how="full", coalesce=True).with_columns(
         pl.col(*parts, "in_warehouse").fill_null(0).cast(AMOUNT)
     )
@@ -44,3 +34,29 @@ def reconcile(totals: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         .select("currency", *parts, "expected", "in_warehouse", "difference")
         .sort("currency")
     )
+
+
+def against_files(said: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Hold what the files of each source say against what the warehouse holds of that source.
+
+    Parameters
+    ----------
+    said
+        The latest load of each file: `source_name`, `currency`, `read_total`, `rejected_total`, `accepted_total`.
+    held
+        `source_name`, `currency`, `in_warehouse`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `source_name`, `currency`, `files_say`, `refused`, `accepted`, `in_warehouse`, `in_several_files` (`accepted` -
+        `in_warehouse`: lines that more than one file holds count once; 0 where no two files overlap).
+    """
+    parts = {"files_say": "read_total", "refused": "rejected_total", "accepted": "accepted_total"}
+    sums = said.group_by("source_name", "currency").agg(pl.col(name).sum().alias(new) for new, name in parts.items())
+    both = sums.join(held, on=["source_name", "currency"], how="left").with_columns(
+        pl.col(*parts, "in_warehouse").fill_null(0).cast(AMOUNT)
+    )
+    overlap = (pl.col("accepted") - pl.col("in_warehouse")).cast(AMOUNT)
+    columns = ("source_name", "currency", *parts, "in_warehouse")
+    return both.select(*columns, in_several_files=overlap).sort("source_name", "currency")

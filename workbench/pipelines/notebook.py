@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
-from workbench.costs import reconcile
+from workbench.costs import against_files, reconcile
 from workbench.errors import UsageError, did_you_mean
 from workbench.focus import AMOUNT, SCHEMA
-from workbench.pipelines.ingest import FOCUS_COSTS, REJECTED, RUNS, TOTALS
-from workbench.pipelines.outputs import Figure, LookAt, Outputs, Table, read_records
+from workbench.pipelines.book import REJECTED, RUNS, TOTALS
+from workbench.pipelines.ingest import FOCUS_COSTS
+from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records
 from workbench.settings import Settings
-from workbench.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from workbench.warehouse import Warehouse
 
 _VERSIONS = f"{FOCUS_COSTS}_versions"
 _MEASURES = ("BilledCost", "EffectiveCost", "ListCost")
@@ -32,7 +35,7 @@ class Workbench:
     """
 
     def __init__(
-        self, settings: Settings, warehouse: Warehouse, as_of: date, known_at: datetime, outputs: Outputs
+        self, settings: Settings, warehouse: "Warehouse", as_of: date, known_at: datetime, outputs: Outputs
     ) -> None:
         self.settings = settings
         self.warehouse = warehouse
@@ -93,9 +96,14 @@ class Workbench:
         """Return one row for each file of each ingestion: rows read, accepted, rejected, new, restated, …."""
         return self.query(f"SELECT * FROM {RUNS} WHERE loaded_at <= ? ORDER BY loaded_at", (self.known_at,))  # noqa: S608
 
+    def latest_loads(self) -> pl.DataFrame:
+        """Return the latest row of `ingests` for each file."""
+        newest = pl.col("loaded_at") == pl.col("loaded_at").max().over("source_name", "source_file")
+        return self.ingests().filter(newest)
+
     def ingest_totals(self) -> pl.DataFrame:
-        """Return BilledCost of each file by currency and outcome (`pipelines.ingest.file_totals`)."""
-        return self.query(f"SELECT * FROM {TOTALS} ORDER BY run_id, source_file, currency, outcome", ())  # noqa: S608
+        """Return the exact totals of each file and load (`pipelines.ingest.file_totals`, with `run_id` and file)."""
+        return self.query(f"SELECT * FROM {TOTALS} ORDER BY run_id, source_file, currency, measure", ())  # noqa: S608
 
     def rejected(self) -> pl.DataFrame:
         """Return the refused rows of the last ingestion of each file, with reason and content."""
@@ -109,9 +117,21 @@ class Workbench:
 
     def reconcile(self) -> pl.DataFrame:
         """Hold what all loads brought against what the warehouse holds, by currency (`workbench.costs.reconcile`)."""
-        sql = f"SELECT BillingCurrency AS currency, SUM(BilledCost) AS in_warehouse FROM {FOCUS_COSTS} GROUP BY 1"  # noqa: S608
-        held = self.query(sql, ()).with_columns(pl.col("in_warehouse").cast(AMOUNT))
-        return reconcile(self.ingest_totals(), held)
+        return reconcile(self._billed_totals(), self._held("BillingCurrency AS currency"))
+
+    def against_files(self) -> pl.DataFrame:
+        """Hold what the files say against the warehouse, by source (`workbench.costs.against_files`)."""
+        last = self.latest_loads().select("run_id", "source_file", "source_name")
+        said = self._billed_totals().join(last, on=["run_id", "source_file"])
+        return against_files(said, self._held("source_name, BillingCurrency AS currency"))
+
+    def _billed_totals(self) -> pl.DataFrame:
+        return self.ingest_totals().filter(pl.col("measure") == "BilledCost")
+
+    def _held(self, by: str) -> pl.DataFrame:
+        keys = by.replace(" AS currency", "")
+        sql = f"SELECT {by}, SUM(BilledCost) AS in_warehouse FROM {FOCUS_COSTS} GROUP BY {keys}"  # noqa: S608 (our words)
+        return self.query(sql, ()).with_columns(pl.col("in_warehouse").cast(AMOUNT))
 
     def table(
         self,
@@ -124,6 +144,10 @@ class Workbench:
     ) -> Table:
         """Show a table, and in a run offer it as CSV and in the notebook's workbook."""
         return self._outputs.table(name, Table(frame, title, labels, exact=exact))
+
+    def note(self, sentence: str, **values: object) -> Note:
+        """Say a sentence with values from the data: `wb.note("{unit} spent most.", unit=name)`; values are escaped."""
+        return Note(sentence, **values)
 
     def record(self, figures: Sequence[Figure], look_at: Sequence[LookAt] = ()) -> dict[str, Any]:
         """Write the notebook's record: its figures, and what a reader should look at."""
@@ -143,6 +167,11 @@ class Workbench:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        known = f"{self.known_at:%Y-%m-%d %H:%M:%S}"
+        return self.note("Profile {name}, charges before {day}, known at {known} UTC.",
+                         name=self.settings.name, day=self.as_of, known=known)._repr_html_()  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Workbench {self.settings.name}, as of {self.as_of}, known at {self.known_at:%Y-%m-%d %H:%M:%S} UTC>"

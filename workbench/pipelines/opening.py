@@ -1,15 +1,16 @@
 """The one call that gives a notebook its data: `wb = workbench.open(profile, as_of)`."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from workbench.errors import UsageError
-from workbench.pipelines.ingest import FOCUS_COSTS, RUNS, Ingested, Progress, ingest, is_loaded
+from workbench.pipelines.book import RUNS, is_loaded
+from workbench.pipelines.ingest import FOCUS_COSTS, Ingested, Progress, ingest
 from workbench.pipelines.notebook import Workbench
 from workbench.pipelines.outputs import Outputs
 from workbench.pipelines.progress import bar
 from workbench.settings import Settings, load
-from workbench.warehouse import Warehouse, session
+from workbench.warehouse import Warehouse
 
 
 def open_workbench(
@@ -44,7 +45,7 @@ def open_workbench(
         Whatever stands in the way, by name, with the way out.
     """
     settings = load(profile)
-    warehouse = session(settings)
+    warehouse = Warehouse(settings)
     ensure_loaded(warehouse, settings, progress)
     day = resolve_as_of(warehouse, settings, as_of)
     moment = resolve_known_at(warehouse, settings, known_at)
@@ -82,7 +83,7 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, given: str | date | 
     if last is None:
         raise UsageError(f"no charge has come in for the profile '{settings.name}'; give an as-of date, or check "
                          "`workbench ingest`")  # fmt: skip
-    return (last + timedelta(days=1)).date()
+    return date.fromordinal(last.toordinal() + 1)
 
 
 def resolve_known_at(warehouse: Warehouse, settings: Settings, given: str | datetime | None) -> datetime:

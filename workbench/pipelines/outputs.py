@@ -66,7 +66,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         shown = self.frame.head(_MOST_ROWS_SHOWN)
-        head = "".join(f"<th{_align(dtype)}>{escape(self.labels.get(name, name))}</th>"
+        head = "".join(f"<th{_align(dtype)}>{escape(self.labels.get(name) or _heading(name))}</th>"
                        for name, dtype in shown.schema.items())  # fmt: skip
         places = {name: None if self.exact else _places(shown[name]) for name in shown.columns}
         body = "".join(
@@ -82,6 +82,19 @@ class Table:
 
     def __repr__(self) -> str:
         return f"{self.title}\n{self.frame}"
+
+
+class Note:
+    """A sentence of a report with values from the data: each value is escaped."""
+
+    def __init__(self, sentence: str, **values: object) -> None:
+        self._html = sentence.format(**{name: f"<b>{escape(str(value))}</b>" for name, value in values.items()})
+
+    def _repr_html_(self) -> str:
+        return f'<p class="wb-note">{self._html}</p>'
+
+    def __repr__(self) -> str:
+        return re.sub(r"<[^>]+>", "", self._html)
 
 
 class Outputs:
@@ -156,6 +169,11 @@ def harmless(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(starts).then(pl.lit("'") + text).otherwise(text).name.keep())
 
 
+def _heading(name: str) -> str:
+    """`known_already` → `Known already`; FOCUS columns keep their names."""
+    return name.replace("_", " ").capitalize() if name.islower() else name
+
+
 def _plain(value: Decimal | float | str | None) -> float | int | str | None:
     return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
@@ -174,7 +192,7 @@ def _places(column: pl.Series) -> int | None:
 
 def _cell(value: object, dtype: pl.DataType, places: int | None) -> str:
     if value is None:
-        return f'<td{_align(dtype)}><span class="wb-none">–</span></td>'
+        return f'<td{_align(dtype)}><span class="wb-none">&ndash;</span></td>'
     if isinstance(value, Decimal):
         exact = f"{value.normalize():,f}"
         text = exact if places is None else f"{value:,.{places}f}"

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS finops_staging.ingest_runs (
     rows_older NUMBER(38,0),
     rows_conflicting NUMBER(38,0),
     rows_equal NUMBER(38,0),
+    reading VARCHAR,
     error VARCHAR
 );
 

@@ -1,0 +1,169 @@
+"""The `workbench` command.
+
+Exit codes: 0 done, 1 done with failures, 2 wrong use. With `--json` standard output holds one JSON object and nothing
+else; everything for a person goes to standard error.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.errors import SettingsError, UsageError, WorkbenchError
+
+app = typer.Typer(
+    name="workbench",
+    help="What the cloud cost, why it changed, what broke and why, how much carbon it took, what to do next.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+warehouse_app = typer.Typer(help="The warehouse: make it, look at it, be its owner.", no_args_is_help=True)
+app.add_typer(warehouse_app, name="warehouse")
+
+Profile = Annotated[
+    str,
+    typer.Option(
+        "--profile", "-p", help="A profile: a name in params/, or a path to its YAML file.", metavar="NAME|FILE"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, the rest on standard error.")]
+AsOf = Annotated[str, typer.Option("--as-of", help="Charges before that day (UTC) count.", metavar="YYYY-MM-DD")]
+KnownAt = Annotated[str, typer.Option("--known-at", help="With the knowledge of that moment.", metavar="TIME")]
+Input = Annotated[
+    Path | None, typer.Option("--input", "-i", help="A bill of your own, instead of a profile's sources.")
+]
+
+
+@app.command()
+def report(  # noqa: PLR0917 (typer reads the options from the signature)
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Notebooks to run: 02_costs, costs or 02. Default: all.")
+    ] = None,
+    profile: Profile = "demo",
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
+    input: Input = None,  # noqa: A002 (the option's name)
+    as_json: Json = False,
+) -> None:
+    """Load what is new, run the notebooks, and write the pages to reports/PROFILE/AS-OF/."""
+    from workbench.reports.make import make
+
+    run, loaded = make(profile, names or [], as_of=as_of, known_at=known_at, input_file=input, quiet=as_json)
+    for file in loaded.unread:
+        typer.echo(f"workbench: not in the report: {file.error}", err=True)
+    if as_json:
+        print_json(run.as_dict())
+    else:
+        typer.echo(f"{run.folder}/index.html")
+    raise typer.Exit(max(run.exit_code, int(bool(loaded.unread))))
+
+
+@app.command()
+def ingest(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Bills: FOCUS as CSV, CSV.gz or Parquet; files or folders.")
+    ] = None,
+    profile: Annotated[str, typer.Option("--profile", "-p", help="Load into this profile's warehouse.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Read bills and say what was read, accepted and rejected, with exact totals.
+
+    Without --profile the files are only read. With it they are loaded; without FILES, the profile's own sources are.
+    """
+    from workbench.pipelines.account import account_of, read_and_load
+    from workbench.pipelines.show import print_account
+
+    if not files and not profile:
+        raise UsageError("nothing to read; name a bill (`workbench ingest bill.csv`) or a profile (`--profile demo`)")
+    account = account_of(read_and_load(files or [], profile))
+    if as_json:
+        print_json(account)
+    else:
+        print_account(account)
+    raise typer.Exit(account["exit_code"])
+
+
+@app.command()
+def doctor(profile: Profile = "demo", as_json: Json = False) -> None:
+    """Check the profile, its sources, the folders, the disk and the warehouse; say what to do for each failure."""
+    from workbench.pipelines.doctor import examine
+    from workbench.pipelines.show import print_finding
+
+    findings = []
+    for finding in examine(profile):
+        findings.append(finding)
+        if not as_json:
+            print_finding(finding)
+    if as_json:
+        print_json({"profile": profile, "findings": [asdict(finding) for finding in findings]})
+    raise typer.Exit(int(any(not finding.ok for finding in findings)))
+
+
+@warehouse_app.command("init")
+def warehouse_init(profile: Profile = "demo", as_json: Json = False) -> None:
+    """Make all schemas, tables and views; may be run again at any time."""
+    from workbench.settings import load
+    from workbench.warehouse import init
+
+    done = init(load(profile))
+    if as_json:
+        print_json({"profile": profile, "ran": done})
+    else:
+        typer.echo("\n".join(done))
+
+
+@warehouse_app.command("status")
+def warehouse_status(profile: Profile = "demo", as_json: Json = False) -> None:
+    """Show each table with its rows and its first and last day."""
+    from workbench.pipelines.show import print_frame
+    from workbench.settings import load
+    from workbench.warehouse import Warehouse
+
+    with Warehouse(load(profile)) as warehouse:
+        tables = warehouse.status()
+    if as_json:
+        print_json({"profile": profile, "tables": json.loads(tables.write_json())})
+    else:
+        print_frame(tables)
+
+
+@warehouse_app.command("serve")
+def warehouse_serve(profile: Profile = "demo") -> None:
+    """Be the owner of the embedded warehouse, in the foreground, until interrupted or idle."""
+    from workbench.settings import load
+    from workbench.warehouse import serve
+
+    serve(load(profile))
+
+
+@warehouse_app.command("stop")
+def warehouse_stop(profile: Profile = "demo") -> None:
+    """End the owner of the embedded warehouse; the next command starts a new one."""
+    from workbench.settings import load
+    from workbench.warehouse import stop
+
+    typer.echo("stopped" if stop(load(profile)) else "no owner was running")
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 (any JSON)
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a known error is one message, not a stack trace."""
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except WorkbenchError as error:
+        typer.echo(f"workbench: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError | SettingsError) else 1)
+
+
+if __name__ == "__main__":
+    main()

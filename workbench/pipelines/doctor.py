@@ -1,0 +1,84 @@
+"""Is everything in place? One finding for each thing that a report needs, with what to do where it is not."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+from workbench.settings import FocusSource, Settings, load
+from workbench.sources.focus import find_files
+from workbench.sources.focus.read import choose_columns
+from workbench.warehouse import Warehouse
+
+_LEAST_FREE = 2 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `advice` says what to do where it is not `ok`."""
+
+    what: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+def examine(profile: str | Path) -> Iterator[Finding]:
+    """Look at the profile, its sources, the folders, the disk and the warehouse, one after the other."""
+    try:
+        settings = load(profile)
+    except WorkbenchError as error:
+        yield Finding("profile", ok=False, detail=str(error), advice="mend the lines above, then run doctor again")
+        return
+    yield Finding("profile", ok=True, detail=f"{settings.name}: {len(settings.sources)} source(s)")
+    for source in settings.sources:
+        if isinstance(source, FocusSource):
+            yield _source(source, settings)
+    yield _folder("reports", settings.reports)
+    yield _folder("state", settings.state)
+    yield _disk(settings.state)
+    yield _warehouse(settings)
+
+
+def _source(source: FocusSource, settings: Settings) -> Finding:
+    mapping = settings.names.columns[source.mapping] if source.mapping else None
+    what = f"source {source.name}"
+    try:
+        files = find_files(source.path)
+        for file in files:
+            choose_columns(file, mapping, mapping.delimiter if mapping else ",")
+    except WorkbenchError as error:
+        return Finding(
+            what, ok=False, detail=str(error), advice="see the message; `workbench ingest FILE` tries one file"
+        )
+    size = sum(file.stat().st_size for file in files)
+    return Finding(what, ok=True, detail=f"{len(files)} file(s), {size / 1e6:,.1f} MB")
+
+
+def _folder(what: str, folder: Path) -> Finding:
+    """Whether a folder can be written to, or made."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK):
+        return Finding(what, ok=True, detail=f"{folder} can be written")
+    why = "is no folder" if not nearest.is_dir() else "can't be written"
+    advice = f"make {nearest} writable, or set `{what}` in the profile to another place"
+    return Finding(what, ok=False, detail=f"{nearest} {why}", advice=advice)
+
+
+def _disk(state: Path) -> Finding:
+    nearest = next(path for path in (state, *state.parents) if path.exists())
+    free = shutil.disk_usage(nearest).free
+    detail = f"{free / 1e9:,.1f} GB free at {nearest}"
+    return Finding("disk", ok=free > _LEAST_FREE, detail=detail, advice=f"free {_LEAST_FREE / 1e9:.0f} GB or more")
+
+
+def _warehouse(settings: Settings) -> Finding:
+    try:
+        with Warehouse(settings) as warehouse:
+            tables = warehouse.status()
+    except WorkbenchError as error:
+        return Finding("warehouse", ok=False, detail=str(error), advice="`workbench warehouse status` after mending it")
+    rows = sum(tables["rows"].to_list())
+    return Finding("warehouse", ok=True, detail=f"{settings.warehouse.engine}, {tables.height} tables, {rows:,} rows")

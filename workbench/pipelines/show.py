@@ -1,0 +1,52 @@
+"""How results look in a terminal."""
+
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from workbench.pipelines.doctor import Finding
+
+
+def print_account(account: dict[str, Any]) -> None:
+    """Print what came of each file, the reasons of refusals, and the exact totals."""
+    console = Console()
+    counts = Table("file", *(name for name in _COUNTS if any(name in file for file in account["files"])))
+    for file in account["files"]:
+        cells = [f"{file.get(name, 0):,}" for name in _COUNTS if any(name in other for other in account["files"])]
+        counts.add_row(file["file"], *cells)
+    console.print(counts)
+    totals = Table("file", "outcome", "lines", "BilledCost", "ListCost", "currency")
+    for file in account["files"]:
+        for row in file["totals"]:
+            money = [row["BilledCost"] or "-", row["ListCost"] or "-"]
+            totals.add_row(file["file"], row["outcome"], f"{row['lines']:,}", *money, row["currency"] or "?")
+    console.print(totals)
+    for file in account["files"]:
+        if file["error"]:
+            console.print(f"[bold red]not read[/] {file['error']}", soft_wrap=True)
+        for reason in file["reasons"]:
+            text = f"{file['file']}: {reason['rows']:,} x {reason['reason']} (first in line {reason['first_row']})"
+            console.print(text, markup=False, soft_wrap=True)
+
+
+_COUNTS = ("rows", "filtered", "accepted", "rejected", "new", "restated", "known", "older", "conflicting")
+
+
+def print_finding(finding: Finding) -> None:
+    """Print one finding of the doctor."""
+    console = Console()
+    mark = "[green]ok  [/]" if finding.ok else "[bold red]FAIL[/]"
+    console.print(f"{mark} [bold]{finding.what}[/]", end="  ")
+    console.print(finding.detail, markup=False, soft_wrap=True)
+    if not finding.ok and finding.advice:
+        console.print(f"     -> {finding.advice}", markup=False, soft_wrap=True)
+
+
+def print_frame(frame: pl.DataFrame) -> None:
+    """Print a small frame."""
+    table = Table(*frame.columns)
+    for row in frame.iter_rows():
+        table.add_row(*("-" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    Console().print(table)
