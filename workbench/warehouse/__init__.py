@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.warehouse.merge import Merged
     from workbench.warehouse.protocols import SettingsLike
-    from workbench.warehouse.session import Warehouse
+    from workbench.warehouse.warehouse import Warehouse
 
 __all__ = ["Merged", "Warehouse", "init", "serve", "session", "stop"]
 
@@ -23,7 +23,7 @@ def session(settings: "SettingsLike") -> "Warehouse":
 
     Raises WarehouseUnavailable, with the reason and the way out, when nobody answers.
     """
-    from workbench.warehouse.session import Warehouse
+    from workbench.warehouse.warehouse import Warehouse
 
     return Warehouse(settings)
 
@@ -51,7 +51,7 @@ def stop(settings: "SettingsLike") -> bool:
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute)
     # Late, so that `import workbench` does not pay for the warehouse.
     if name == "Warehouse":
-        from workbench.warehouse.session import Warehouse
+        from workbench.warehouse.warehouse import Warehouse
 
         return Warehouse
     if name == "Merged":

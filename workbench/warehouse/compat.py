@@ -16,20 +16,15 @@ EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (TIMESTAMP_NTZ has no zone)
 
 
 def import_quickly() -> None:
-    """Import fakesnow without what it imports only because it is there, which takes longer than all the rest."""
-    heavy = ("boto3", "botocore", "aioboto3", "aiobotocore", "pandas")
-    hidden = {name: sys.modules.pop(name, None) for name in heavy}
-    sys.modules.update(dict.fromkeys(heavy))  # type: ignore[arg-type]
-    import_module("fakesnow.server")
+    """Import fakesnow without what it imports only because it is there, which takes longer than all the rest.
+
+    The owner's process needs none of it; `import pandas` fails in it from now on."""
+    sys.modules.update(dict.fromkeys(("boto3", "botocore", "aioboto3", "aiobotocore", "pandas")))  # type: ignore[arg-type]
     import pyarrow as pa
 
     with contextlib.suppress(AttributeError):
-        pa.scalar(1)  # looks for pandas once in a process; now there is none
-    for name, module in hidden.items():
-        if module is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = module
+        pa.scalar(1)  # pyarrow looks for pandas once in a process, and stumbles over its absence once
+    import_module("fakesnow.server")
 
 
 def apply(on_fatal: Callable[[str], None]) -> None:

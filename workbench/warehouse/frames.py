@@ -10,6 +10,7 @@ import polars as pl
 
 from workbench import focus
 from workbench.errors import WarehouseError
+from workbench.warehouse.models import statements
 
 Value = str | int | float | bool | Decimal | date | datetime | None
 """What can be bound to a `?`."""
@@ -28,6 +29,8 @@ def check_reads_only(sql: str) -> None:
             f"query only reads, and this starts with '{word[1] if word else sql[:20]}': use load or merge to write, "
             f"or the Snowpark session for anything else"
         )
+    if len(statements(sql)) > 1:
+        raise WarehouseError("query takes one statement, and this is more than one: ask them one by one")
 
 
 def bind(params: Sequence[Value]) -> tuple[Value, ...]:
