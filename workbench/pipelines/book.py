@@ -44,7 +44,8 @@ def write_down(warehouse: "Warehouse", loaded: FileLoaded, run_id: str, started:
         **key, "file_bytes": size, "observed_at": file.observed_at,
         "started_at": started, "loaded_at": now, "rows_read": file.rows, "rows_filtered": file.filtered,
         "rows_accepted": file.accepted, "rows_rejected": file.rejected.height, "rows_equal": file.equal_lines,
-        **counts, "rows_conflicting": loaded.merged.conflicts if loaded.merged else 0, "reading": reading, "error": file.error,
+        **counts, "rows_conflicting": loaded.merged.conflicts if loaded.merged else 0, "reading": reading,
+        "error": file.error,
     }  # fmt: skip
     totals = file_totals(loaded)
     if totals.height:
