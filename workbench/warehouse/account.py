@@ -20,7 +20,7 @@ def parameters(section: Any) -> dict[str, Any]:  # noqa: ANN401 (the profile's s
         "arrow_number_to_decimal": True,
         "schema": "FINOPS_STAGING",
         "login_timeout": 60,
-        "network_timeout": 600,
+        "network_timeout": 3600,  # also the longest a statement may take
         "session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "workbench", "LOCK_TIMEOUT": 1800},
     }
     if section.connection_name:

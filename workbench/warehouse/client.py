@@ -24,6 +24,8 @@ from workbench.warehouse.transaction import transaction
 START_S = 90
 """An owner that is not ready after so many seconds will never be."""
 
+LOGIN_S = 60
+
 ANSWER_S = 3600
 """A single statement may take so long; a dead owner is noticed at once, whatever this says."""
 
@@ -65,9 +67,9 @@ class Embedded:
                 schema="FINOPS_STAGING",
                 paramstyle="qmark",
                 arrow_number_to_decimal=True,
-                # The owner is on this machine: what fails once fails for good, and `Warehouse` knows what to do.
-                login_timeout=0,
-                network_timeout=0,
+                login_timeout=LOGIN_S,
+                # Not `network_timeout`: the connector would cancel whatever takes longer, and retry until then.
+                backoff_policy=_no_second_try,
                 socket_timeout=ANSWER_S,
                 session_parameters={
                     "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False,
@@ -110,6 +112,13 @@ class Embedded:
                 f"another process has been merging into {table} for more than {MERGE_S} s; "
                 f"`fuser {path}` names it: wait for it, or end it"
             ) from error
+
+
+def _no_second_try() -> Iterator[int]:
+    """The connector's policy for requests that fail. The owner is on this machine: what fails once fails for good,
+    and `Warehouse` knows what to do."""
+    yield 0
+    raise ConnectionError("the owner of the embedded warehouse does not answer")
 
 
 def answers(address: Address) -> bool:

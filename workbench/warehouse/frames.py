@@ -67,11 +67,24 @@ def received(cursor: Any) -> pl.DataFrame:  # noqa: ANN401 (a cursor of the conn
     except NotSupportedError:  # SHOW and its like come as JSON
         names = [column.name for column in cursor.description]
         return _typed(pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None))
+    if table.num_rows == 0:
+        table = table.cast(_schema_of_nothing(table.schema, cursor.description))
     names = [_name(name) for name in table.column_names]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise WarehouseError(f"the query has several columns called {', '.join(sorted(twice))}: name them with AS")
     return _typed(pl.DataFrame(pl.from_arrow(table.rename_columns(names))))
+
+
+def _schema_of_nothing(schema: Any, description: Sequence[Any]) -> Any:  # noqa: ANN401 (pyarrow's schema)
+    """The connector makes every number of an empty result an integer; the description knows better."""
+    import pyarrow as pa
+
+    fixed = 0  # the connector's code for NUMBER
+    for index, column in enumerate(description):
+        if column.type_code == fixed and column.scale:
+            schema = schema.set(index, pa.field(column.name, pa.decimal128(column.precision or 38, column.scale)))
+    return schema
 
 
 def _name(name: str) -> str:

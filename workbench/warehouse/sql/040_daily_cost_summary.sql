@@ -27,11 +27,11 @@ CREATE OR REPLACE VIEW finops_aggregated.daily_cost_summary AS
 WITH
 week_before AS (
     SELECT
-        DATEADD('DAY', 7, d.date) AS date,
+        CAST(DATEADD('DAY', 7, d.date) AS DATE) AS date,
         d.business_unit, d.service, d.environment, d.currency, d.total_cost
     FROM finops_aggregated.daily_costs d
     JOIN finops_aggregated.covered_days c
-        ON c.date = DATEADD('DAY', 7, d.date) AND c.currency = d.currency
+        ON c.date = CAST(DATEADD('DAY', 7, d.date) AS DATE) AND c.currency = d.currency
 ),
 paired AS (
     SELECT
@@ -57,7 +57,7 @@ compared AS (
         COALESCE(p.cost_7_days_ago, CASE WHEN c.date IS NOT NULL THEN 0 END) AS cost_7_days_ago
     FROM paired p
     LEFT JOIN finops_aggregated.covered_days c
-        ON c.date = DATEADD('DAY', -7, p.date) AND c.currency = p.currency
+        ON c.date = CAST(DATEADD('DAY', -7, p.date) AS DATE) AND c.currency = p.currency
 )
 SELECT
     date, business_unit, service, environment, currency,

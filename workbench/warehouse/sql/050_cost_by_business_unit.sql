@@ -10,10 +10,10 @@ units AS (
     GROUP BY 1, 2, 3
 ),
 week_before AS (
-    SELECT DATEADD('DAY', 7, u.date) AS date, u.business_unit, u.currency, u.total_cost
+    SELECT CAST(DATEADD('DAY', 7, u.date) AS DATE) AS date, u.business_unit, u.currency, u.total_cost
     FROM units u
     JOIN finops_aggregated.covered_days c
-        ON c.date = DATEADD('DAY', 7, u.date) AND c.currency = u.currency
+        ON c.date = CAST(DATEADD('DAY', 7, u.date) AS DATE) AND c.currency = u.currency
 ),
 paired AS (
     SELECT
@@ -32,7 +32,7 @@ compared AS (
         COALESCE(p.cost_7_days_ago, CASE WHEN c.date IS NOT NULL THEN 0 END) AS cost_7_days_ago
     FROM paired p
     LEFT JOIN finops_aggregated.covered_days c
-        ON c.date = DATEADD('DAY', -7, p.date) AND c.currency = p.currency
+        ON c.date = CAST(DATEADD('DAY', -7, p.date) AS DATE) AND c.currency = p.currency
 )
 SELECT
     date AS cost_date, business_unit, currency,
