@@ -17,9 +17,13 @@ from typing import Any, Literal
 import polars as pl
 
 from workbench.errors import UsageError
+from workbench.plots.words import amount
 
 RECORD_SCHEMA = 1
+SHARE = "share"
+"""Unit of a figure, and name of a column, that is a part of a whole (0 to 1): it is shown in percent."""
 _MOST_ROWS_SHOWN = 200
+_IN_PERCENT = (SHARE, "ratio")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class LookAt:
 
 class Table:
     """A frame as a table in a page: numbers right aligned, text escaped, exact amounts on hover.
+
+    Columns called `share` or `ratio` are shown in percent.
 
     Parameters
     ----------
@@ -70,7 +76,12 @@ class Table:
                        for name, dtype in shown.schema.items())  # fmt: skip
         places = {name: None if self.exact else _places(shown[name]) for name in shown.columns}
         body = "".join(
-            "<tr>" + "".join(_cell(row[name], dtype, places[name]) for name, dtype in shown.schema.items()) + "</tr>"
+            "<tr>"
+            + "".join(
+                _cell(row[name], dtype, places[name], percent=name in _IN_PERCENT)
+                for name, dtype in shown.schema.items()
+            )
+            + "</tr>"
             for row in shown.iter_rows(named=True)
         )
         caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
@@ -169,6 +180,36 @@ def harmless(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(starts).then(pl.lit("'") + text).otherwise(text).name.keep())
 
 
+def figures_of(records: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """Return the figures of several records as a frame: `label`, `value` (as a reader writes it), `unit`, `page`."""
+    rows = [
+        (figure["label"], _written(figure["value"], figure["unit"]), figure["unit"], record["notebook"])
+        for record in records
+        for figure in record["figures"]
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("label", "value", "unit", "page"), pl.String), orient="row")
+
+
+def findings_of(records: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """Return what to look at, the most serious first: `severity`, `text`, `page`."""
+    order = {"high": 0, "warn": 1, "info": 2}
+    found = [(item["severity"], item["text"], record["notebook"]) for record in records for item in record["look_at"]]
+    found.sort(key=lambda item: order[item[0]])
+    return pl.DataFrame(found, schema=dict.fromkeys(("severity", "text", "page"), pl.String), orient="row")
+
+
+def _written(value: float | str | None, unit: str) -> str:
+    """`102249.79421869` USD → `102,249.79`; 0.0279 of a whole → `2.8 %`."""
+    if value is None:
+        return ""
+    if unit == SHARE:
+        return f"{float(value):.1%}"
+    number = Decimal(str(value)) if re.fullmatch(r"-?\d+(\.\d+)?", str(value)) else None
+    if number is None:
+        return str(value)
+    return f"{number:,}" if number == number.to_integral_value() else amount(number)
+
+
 def _heading(name: str) -> str:
     """`known_already` → `Known already`; FOCUS columns keep their names."""
     return name.replace("_", " ").capitalize() if name.islower() else name
@@ -190,7 +231,9 @@ def _places(column: pl.Series) -> int | None:
     return 2 if not isinstance(largest, float) or largest >= 10 or largest == 0 else 4 if largest >= 0.1 else 6
 
 
-def _cell(value: object, dtype: pl.DataType, places: int | None) -> str:
+def _cell(value: object, dtype: pl.DataType, places: int | None, *, percent: bool) -> str:
+    if percent and isinstance(value, float):
+        return f'<td class="num">{value:,.1%}</td>'
     if value is None:
         return f'<td{_align(dtype)}><span class="wb-none">&ndash;</span></td>'
     if isinstance(value, Decimal):
