@@ -26,6 +26,9 @@ START_S = 90
 
 LOGIN_S = 60
 
+HEALTH_S = 30
+"""A busy owner may need so long to say that it lives."""
+
 ANSWER_S = 3600
 """A single statement may take so long; a dead owner is noticed at once, whatever this says."""
 
@@ -219,7 +222,7 @@ def _ask(address: Address, path: str, method: str = "GET") -> dict[str, Any]:
     url = f"http://{address.host}:{address.port}{path}"
     request = urllib.request.Request(url, method=method, headers={TOKEN_HEADER: address.token})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=120 if method == "POST" else 30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=START_S if method == "POST" else HEALTH_S) as answer:  # noqa: S310
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         with error:

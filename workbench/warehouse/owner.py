@@ -10,12 +10,13 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,9 @@ from pathlib import Path
 from workbench.warehouse.place import Address, Place, locked
 
 HOST = "127.0.0.1"
+PATIENCE_S = float(os.environ.get("WORKBENCH_OWNER_PATIENCE_S", "15"))
+"""How long a former owner may take to let go."""
+
 LARGE_WAL = 16 * 2**20
 STALE_UPLOAD_S = 3600
 LONGEST_LOG = 4 * 2**20
@@ -76,7 +80,7 @@ def _detached(place: Place, idle_s: float, memory_limit: str) -> int:
 def own(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str], None]) -> int:
     """Own the database until idle, interrupted or broken. `ready` gets "ready", or the reason why it can't be."""
     try:
-        with locked(place.owner_lock, wait_s=15):
+        with locked(place.owner_lock, wait_s=PATIENCE_S):
             return _serve(place, idle_s, memory_limit, ready)
     except TimeoutError:
         ready(f"another owner, process {getattr(place.read(), 'pid', 'unknown')}, holds {place.database}")
@@ -136,7 +140,8 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        server.run(sockets=[listener])
+        with _told_to_end():
+            server.run(sockets=[listener])
     finally:
         if (known := place.read()) is not None and known.token == address.token:
             place.address.unlink(missing_ok=True)
@@ -145,6 +150,18 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
             _checkpoint()
         log.info("end")
     return 1 if broken.is_set() else 0
+
+
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[None]:
+    """uvicorn ends in order on SIGTERM and SIGINT, and then raises them again: by then they have done their work."""
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: None) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _clean(place: Place) -> None:

@@ -51,6 +51,7 @@ class Warehouse:
         from snowflake.snowpark import Session
 
         with self._lock:
+            self._with_cursor(lambda cursor: cursor.execute("SELECT 1"))  # connects again, if need be
             connection = self._connected()
             if self._snowpark is None:
                 self._snowpark = Session.builder.configs({"connection": connection}).create()
