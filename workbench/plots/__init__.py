@@ -11,7 +11,7 @@ this module: only here does it become a float, to be drawn.
 """
 
 from workbench.plots.charts import bars, changes, coverage, line_daily, stacked_daily, waterfall
-from workbench.plots.render import MAX_ROWS, NARROW_MIME, SVG_MIME, enable, svg, without_iri_grammar
+from workbench.plots.render import MAX_ROWS, NARROW_MIME, SVG_MIME, enable, svg
 from workbench.plots.theme import ACCENT, DECREASE, DIVERGING, INCREASE, NEUTRAL, PALETTE, SEQUENTIAL, colours
 from workbench.plots.words import amount
 
@@ -36,5 +36,4 @@ __all__ = [
     "stacked_daily",
     "svg",
     "waterfall",
-    "without_iri_grammar",
 ]

@@ -1,9 +1,6 @@
 """A chart as SVG: once as wide as the page, once as wide as a phone, without a network."""
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from hashlib import blake2s
 from typing import Any
@@ -13,6 +10,7 @@ import polars as pl
 import polars.selectors as cs
 
 from workbench.errors import UsageError
+from workbench.imports import without_iri_grammar
 from workbench.plots.theme import NARROW, WIDE, config
 
 SVG_MIME = "image/svg+xml"
@@ -27,23 +25,6 @@ _LONG_NUMBER = re.compile(r"-?\d*\.\d{2,}(?:e-?\d+)?")
 _NUMERIC = {"d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height"}
 _DROPPED = {"aria-roledescription", "role", "stroke-miterlimit", "pointer-events", "class"}
 _WITHOUT_VIEW = ("hconcat", "vconcat", "concat", "facet", "repeat")
-
-
-@contextmanager
-def without_iri_grammar() -> Iterator[None]:
-    """Import what needs jsonschema without its checker for international URLs, which takes 1.3 s to build.
-
-    Nothing here holds such a URL, and jsonschema does without when the module can't be imported.
-    """
-    name = "rfc3987_syntax"
-    block = name not in sys.modules
-    if block:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if block:
-            del sys.modules[name]
 
 
 def enable() -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from workbench.plots.render import NARROW_MIME, SVG_MIME, without_iri_grammar
+from workbench.imports import without_iri_grammar
+from workbench.plots.render import NARROW_MIME, SVG_MIME
 from workbench.reports.failure import without_colours
 
 _ERROR_TAG = "papermill-error-cell-tag"

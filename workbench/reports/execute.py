@@ -1,8 +1,9 @@
-"""One notebook in one process: `python -m workbench.reports.execute`, started by the runner.
+"""One notebook in one process: `python -m workbench.reports.execute FOLDER`, started by the runner.
 
-The order comes as one line of JSON on standard input, which stays open: when it closes, the runner is gone, and this
-process takes its kernel with it. What happens goes to standard output, one JSON object a line; everything that
-anything else prints goes to standard error.
+The process makes itself ready (libraries, a kernel working in FOLDER) before it knows its notebook, while others run.
+The order then comes as one line of JSON on standard input, which stays open: when it closes, the runner is gone or
+needs no more, and this process takes its kernel with it. What happens goes to standard output, one JSON object a line;
+everything that anything else prints goes to standard error.
 """
 
 import json
@@ -11,45 +12,51 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from workbench.plots.render import without_iri_grammar
+from workbench.imports import without_iri_grammar
 from workbench.reports.failure import Failure, failure
 
 _kernel: list[int] = []
 
 
 def main() -> None:
-    """Read the order, run the notebook, tell how it went."""
-    order = json.loads(sys.stdin.readline())
+    """Get ready, read the order, run the notebook, tell how it went."""
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_watch, daemon=True).start()
 
     def tell(event: dict[str, Any]) -> None:
-        if event["event"] == "kernel":
-            _kernel[:] = [event["pid"]]
         events.write(json.dumps(event) + "\n")
 
-    found = execute(order, tell)
-    tell({"event": "end", "error": found.as_dict() if found else None})
-
-
-def execute(order: dict[str, Any], tell: Any) -> Failure | None:  # noqa: ANN401 (a callback)
-    """Run `order["input"]` to `order["output"]`; what stopped it, or None when it ran to its end."""
     with without_iri_grammar():
-        import papermill
-        from papermill.exceptions import PapermillExecutionError
-
         from workbench.reports import engine
+    kernel = engine.start_kernel(sys.argv[1])
+    _kernel[:] = [engine.process_of(kernel)]
+    tell({"event": "kernel", "pid": _kernel[0]})
+    order = sys.stdin.readline()
+    if order:
+        threading.Thread(target=_watch, daemon=True).start()
+        found = execute(json.loads(order), tell, kernel)
+        tell({"event": "end", "error": found.as_dict() if found else None})
+    _end()
+
+
+def execute(order: dict[str, Any], tell: Callable[[dict[str, Any]], None], kernel: object) -> Failure | None:
+    """Run `order["input"]` to `order["output"]`; what stopped it, or None when it ran to its end."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    from workbench.reports import engine
+
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
             _literal(order["input"]), _literal(order["output"]), order["parameters"],
             engine_name=engine.NAME, kernel_name="python3", language="python", progress_bar=False,
-            request_save_on_cell_execute=False, tell=tell, limit_s=order["limit_s"], folder=order["folder"],
+            request_save_on_cell_execute=False, tell=tell, limit_s=order["limit_s"], kernel=kernel,
         )  # fmt: skip
     except PapermillExecutionError as error:
         return failure(error.ename, error.evalue, error.traceback, error.source, error.exec_count)
@@ -72,7 +79,7 @@ def _end(*_: object) -> None:
     for pid in _kernel:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-    os._exit(143)
+    os._exit(0)
 
 
 if __name__ == "__main__":

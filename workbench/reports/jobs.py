@@ -23,27 +23,40 @@ _GRACE_S = 3.0
 
 @dataclass(eq=False)
 class Job:
-    """A notebook being run by a process of its own; its events arrive in `events`, the last is `end`."""
+    """A process for one notebook: made ready by `prepare`, told which by `begin`; the last of its events is `end`.
 
-    name: str
-    events: Events
+    `dead` holds the error of one that ended before it was told anything.
+    """
+
     process: subprocess.Popen[str]
     log: IO[bytes]
+    events: Events
+    name: str = ""
     started: float = field(default_factory=time.monotonic)
     kernel: int | None = None
+    dead: dict[str, Any] | None = None
 
     @classmethod
-    def start(cls, name: str, order: dict[str, Any], scratch: Path, events: Events) -> "Job":
-        """Start the process and hand it its order."""
+    def prepare(cls, folder: Path, scratch: Path, events: Events) -> "Job":
+        """Start a process with a kernel that works in `folder`; both come up while others run."""
         log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 (closed when the process has ended)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.reports.execute"],
+        process = subprocess.Popen(  # noqa: S603 (our own module)
+            [sys.executable, "-m", "workbench.reports.execute", str(folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
             env=_environment(scratch), start_new_session=True,
         )  # fmt: skip
-        job = cls(name, events, process, log)
-        threading.Thread(target=job._listen, args=(order,), daemon=True).start()
+        job = cls(process, log, events)
+        threading.Thread(target=job._listen, daemon=True).start()
         return job
+
+    def begin(self, name: str, order: dict[str, Any]) -> None:
+        """Hand the process its notebook."""
+        self.name, self.started = name, time.monotonic()
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):  # it has died meanwhile: `end` says so
+                # Left open: its end tells the process that nobody waits any more.
+                self.process.stdin.write(json.dumps(order) + "\n")
+                self.process.stdin.flush()
 
     @property
     def seconds(self) -> float:
@@ -60,18 +73,19 @@ class Job:
                 self.process.kill()
                 self.process.wait()
         self._end_kernel()
+        for stream in (self.process.stdin, self.log):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
 
-    def _listen(self, order: dict[str, Any]) -> None:
+    def _listen(self) -> None:
         told = False
         try:
-            if self.process.stdin is not None and self.process.stdout is not None:
-                self.process.stdin.write(json.dumps(order) + "\n")
-                self.process.stdin.flush()  # and left open: its end tells the process that nobody waits any more
-                for line in self.process.stdout:
-                    event = json.loads(line)
-                    self.kernel = event["pid"] if event["event"] == "kernel" else self.kernel
-                    told = told or event["event"] == "end"
-                    self.events.put((self, event))
+            for line in self.process.stdout or ():
+                event = json.loads(line)
+                self.kernel = event["pid"] if event["event"] == "kernel" else self.kernel
+                told = told or event["event"] == "end"
+                self.events.put((self, event))
         except (OSError, ValueError):
             pass  # a process that died in the middle of a line; its exit code says more
         code = self.process.wait()
@@ -79,9 +93,6 @@ class Job:
         if not told:
             error = Failure(f"{self._cause(code)} before the notebook was finished", tuple(self._last_words()))
             self.events.put((self, {"event": "end", "error": error.as_dict()}))
-        for stream in (self.process.stdin, self.process.stdout, self.log):
-            if stream is not None:
-                stream.close()
 
     def _end_kernel(self) -> None:
         if self.kernel is not None:

@@ -79,6 +79,8 @@ class _Loop:
     ) -> None:  # fmt: skip
         self.report, self.waiting, self.own, self.settings = report, dict(chosen), own, settings
         self.work, self.scratch, self.bars = work, scratch, bars
+        self.workers = settings.report.workers
+        self.spare: list[Job] = []
         self.running: dict[str, Job] = {}
         self.events: Events = queue.Queue()
 
@@ -90,20 +92,33 @@ class _Loop:
                 if self.running:
                     self._hear()
         finally:
-            for job in self.running.values():
+            for job in (*self.running.values(), *self.spare):
                 job.end()
+
+    def _ready(self, notebook: Notebook) -> Job:
+        return Job.prepare(notebook.path.parent, self.scratch, self.events)
+
+    def _prepare(self) -> None:
+        """Let as many processes get ready as may be wanted next: each takes seconds to come up."""
+        for notebook in list(self.waiting.values())[len(self.spare) : self.workers]:
+            self.spare.append(self._ready(notebook))
 
     def _start_ready(self) -> None:
         for name, notebook in list(self.waiting.items()):
             if failed := self._failed_needs(notebook):
                 del self.waiting[name]
                 verb = "was" if len(failed) == 1 else "were"
-                reason = f"it needs {' and '.join(failed)}, which {verb} not completed"
-                self._over(name, "skipped", 0.0, note=reason)
-            elif len(self.running) < self.settings.report.workers and not self._unmet(notebook):
+                self._over(name, "skipped", 0.0, note=f"it needs {' and '.join(failed)}, which {verb} not completed")
+            elif len(self.running) < self.workers and not self._unmet(notebook):
+                job = self.spare.pop(0) if self.spare else self._ready(notebook)
                 del self.waiting[name]
+                job.name = name
+                self.running[name] = job
                 self.bars.start(name, notebook.cells)
-                self.running[name] = Job.start(name, self._order(notebook), self.scratch, self.events)
+                if job.dead:
+                    self._end(job, job.dead)
+                else:
+                    job.begin(name, self._order(notebook))
 
     def _failed_needs(self, notebook: Notebook) -> list[str]:
         entries = self.report.by_name
@@ -130,7 +145,6 @@ class _Loop:
             "parameters": {key: value for key, value in told.items() if key in declared}
             | dict(self.own[notebook.name]),
             "limit_s": self.settings.report.timeout_s,
-            "folder": str(notebook.path.parent),
         }
 
     def _hear(self) -> None:
@@ -138,14 +152,20 @@ class _Loop:
             job, event = self.events.get(timeout=1.0)
         except queue.Empty:
             return
-        if job.name not in self.running:
+        if self.running.get(job.name) is not job:
+            job.dead = event.get("error")
             return
         if event["event"] == "cell":
             self.report.by_name[job.name].cells_done = event["index"]
             self.bars.cell(job.name, event["index"])
+            self._prepare()  # not earlier: it would slow the start of those that run
         elif event["event"] == "end":
-            del self.running[job.name]
-            self._over(job.name, "failed" if event["error"] else "done", job.seconds, error=event["error"])
+            self._end(job, event["error"])
+
+    def _end(self, job: Job, error: dict[str, object] | None) -> None:
+        del self.running[job.name]
+        job.end()
+        self._over(job.name, "failed" if error else "done", job.seconds, error=error)
 
     def _over(
         self, name: str, status: str, seconds: float, *, note: str = "", error: dict[str, object] | None = None
