@@ -43,6 +43,15 @@ def _hues(names: Sequence[str]) -> "alt.Scale":
     return alt.Scale(domain=list(names), range=[found[name] for name in names])
 
 
+def _legend(names: Sequence[str]) -> "alt.Legend":
+    """A legend above the plot: as many names in a line as fit, evenly spread over the lines; two on a phone."""
+    import altair as alt
+
+    fit = max(1, int(700 // (6.3 * max((len(name) for name in names), default=1) + 36)))
+    lines = -(-len(names) // fit)
+    return alt.Legend(columns=alt.ExprRef(f"width > 450 ? {-(-len(names) // max(lines, 1))} : 2"))
+
+
 def _chart(frame: pl.DataFrame) -> "alt.Chart":
     import altair as alt
 
@@ -73,7 +82,7 @@ def stacked_daily(
         .encode(
             x=_day(few, x, x_label),
             y=alt.Y(f"{y}:Q", title=titled(label, unit)),
-            color=alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names),
+            color=alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names, legend=_legend(names)),
             order=alt.Order("_at:Q"),
             description="_words:N",
         )
@@ -92,7 +101,11 @@ def line_daily(
     summed = frame.group_by([x, *([colour] if colour else [])], maintain_order=True).agg(pl.col(y).sum()).sort(x)
     names = ranked(summed, colour, y) if colour else []
     data = words(summed, [x, *([colour] if colour else [])], y, unit)
-    hue = alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names) if colour else alt.value(ACCENT)
+    hue = (
+        alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names, legend=_legend(names))
+        if colour
+        else alt.value(ACCENT)
+    )
     about = described("Lines" if colour else "Line", titled(label, unit), summed, x, names)
     base = _chart(data).encode(
         x=_day(summed, x, x_label),
@@ -181,7 +194,7 @@ def coverage(
                 "_rows:Q",
                 title=label,
                 scale=alt.Scale(range=list(SEQUENTIAL), zero=True),
-                legend=alt.Legend(gradientLength=140, tickCount=3),
+                legend=alt.Legend(gradientLength=140, tickCount=3, tickMinStep=1, format=",d"),
             )
         )
     )

@@ -16,7 +16,8 @@ from workbench.imports import without_iri_grammar
 from workbench.plots.render import NARROW_MIME, SVG_MIME
 from workbench.reports.failure import without_colours
 
-_ERROR_TAG = "papermill-error-cell-tag"
+_LEFT_OUT = {"papermill-error-cell-tag", "lab"}
+"""Cells of a notebook that a page is without: papermill's about an error, and what is for JupyterLab only."""
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
 _PICTURES = ("image/png", "image/jpeg", "image/gif")
 
@@ -57,7 +58,7 @@ def parts(cells: Sequence[Mapping[str, Any]]) -> Parts:
     found, code = Parts(), list[str]()
     for cell in cells:
         source = "".join(cell["source"])
-        if _ERROR_TAG in cell.get("metadata", {}).get("tags", []) or not source.strip():
+        if _LEFT_OUT & set(cell.get("metadata", {}).get("tags", [])) or not source.strip():
             continue
         if cell["cell_type"] == "markdown":
             _fold(code, found)

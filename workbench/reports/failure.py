@@ -25,7 +25,7 @@ class Failure:
 
 def failure(name: str, text: str, traceback: Sequence[str], source: str, count: int | None) -> Failure:
     """A failure from the parts of an error output."""
-    plain = [line.rstrip() for part in traceback for line in without_colours(part).splitlines() if line.strip()]
+    plain = [line.rstrip() for part in traceback for line in without_colours(part).splitlines() if line.strip(" -")]
     return Failure(
         message=f"{name}: {without_colours(text)}".strip().removesuffix(":"),
         tail=tuple(plain[-_TAIL:]),

@@ -25,7 +25,7 @@ def write_report(run: Run, folder: Path) -> None:
     text = template("index.html", ("base.css", "index.css")).render(
         **common(run),
         title=f"Report as of {day(run.as_of)}",
-        heading=run.profile,
+        heading=f"{run.profile}, as of {day(run.as_of)}",
         sentence=sentence(run),
         known_at=moment(known or (run.known_at.isoformat() if run.known_at else ""), run.local_zone),
         made=f"{moment(run.started.isoformat(), run.local_zone)}, in {_took(run.seconds)}",
@@ -108,6 +108,9 @@ def _groups(entries: list[NotebookRun], records: Mapping[str, Mapping[str, Any]]
 
 def _figure(figure: Mapping[str, Any]) -> dict[str, str]:
     value, unit = figure.get("value"), str(figure.get("unit") or "")
+    if unit == "share" and value is not None:
+        with suppress(InvalidOperation):
+            return _figure({**figure, "value": str(Decimal(str(value)) * 100), "unit": "%"})
     exact = "\N{EN DASH}" if value is None else str(value)
     text = exact
     if isinstance(value, int) and not isinstance(value, bool):
@@ -116,7 +119,7 @@ def _figure(figure: Mapping[str, Any]) -> dict[str, str]:
         # Texts that are decimals are numbers; dates, names and sentences stay as they are.
         with suppress(InvalidOperation):
             number = Decimal(exact)
-            text = amount(number, 0 if number == number.to_integral() and len(unit) != 3 else 2)
+            text = amount(number, 0 if number == number.to_integral() and len(unit) != 3 else 1 if unit == "%" else 2)
     return {"label": str(figure.get("label") or figure.get("key")), "text": text, "exact": exact, "unit": unit}
 
 
