@@ -5,24 +5,30 @@ from typing import NamedTuple
 
 import polars as pl
 
-LONGEST_RECORD = 65_536
-"""Of a refused row at most so many characters are kept."""
+from workbench.exact import as_text
 
 REJECTED = pl.Schema({"row": pl.Int64(), "reason": pl.String(), "value": pl.String(), "record": pl.String()})
+
+_LONGEST_VALUE = 200
 
 
 class Checked(NamedTuple):
     """A frame of events, split.
 
     `valid` has the schema of its kind. `rejected` has `row` (position in the frame that was given), `reason`
-    (a fixed text, to count by), `value` (what was found) and `record` (the row as given, as JSON).
+    (a fixed text, to count by), `value` (what was found, at most its first 200 characters) and `record` (the row as
+    given, as a JSON object).
     """
 
     valid: pl.DataFrame
     rejected: pl.DataFrame
 
 
-def split(typed: pl.DataFrame, given: pl.DataFrame, faults: Sequence[tuple[str, pl.Expr]]) -> Checked:
+Fault = tuple[str, pl.Expr | pl.Series]
+"""A column's name, and a reason for each row at fault (null: the row is fine)."""
+
+
+def split(typed: pl.DataFrame, given: pl.DataFrame, faults: Sequence[Fault]) -> Checked:
     """Part the rows of `typed` by the first of `faults` that is not null for them.
 
     Parameters
@@ -30,17 +36,19 @@ def split(typed: pl.DataFrame, given: pl.DataFrame, faults: Sequence[tuple[str, 
     typed, given
         The same rows, typed and as they came.
     faults
-        Pairs of a column's name and an expression on `typed` that is null where the row is fine, else a reason.
+        Reasons as expressions on `typed`, or as columns.
     """
-    reason = typed.select(pl.coalesce([fault for _, fault in faults]).alias("reason")).to_series()
+    found = [fault if isinstance(fault, pl.Expr) else pl.lit(fault) for _, fault in faults]
+    reason = typed.select(pl.coalesce(found).alias("reason")).to_series()
     bad = reason.is_not_null()
     if not bad.any():
-        return Checked(typed, _rejections(given.clear(), [], []))
+        return Checked(typed, pl.DataFrame(schema=REJECTED))
+    names = zip([name for name, _ in faults], found, strict=True)
     column = typed.select(
-        pl.coalesce([pl.when(fault.is_not_null()).then(pl.lit(name)) for name, fault in faults])
+        pl.coalesce([pl.when(fault.is_not_null()).then(pl.lit(name)) for name, fault in names])
     ).to_series()
-    return Checked(typed.filter(~bad), _rejections(given.with_row_index("row").filter(bad), reason.filter(bad),
-                                                   column.filter(bad)))  # fmt: skip
+    refused = given.with_row_index("\x00row").filter(bad)
+    return Checked(typed.filter(~bad), _rejections(refused, reason.filter(bad), column.filter(bad)))
 
 
 def when(fault: pl.Expr, reason: str) -> pl.Expr:
@@ -48,16 +56,15 @@ def when(fault: pl.Expr, reason: str) -> pl.Expr:
     return pl.when(fault).then(pl.lit(reason))
 
 
-def _rejections(
-    rows: pl.DataFrame, reasons: Sequence[str] | pl.Series, columns: Sequence[str] | pl.Series
-) -> pl.DataFrame:
+def _rejections(rows: pl.DataFrame, reasons: pl.Series, columns: pl.Series) -> pl.DataFrame:
     """Rows that were refused: where they stood, why, the value at fault, and all they held."""
-    if rows.height == 0:
-        return pl.DataFrame(schema=REJECTED)
-    values = [None if (value := row.get(name)) is None else str(value)[:200]
-              for row, name in zip(rows.iter_rows(named=True), columns, strict=True)]  # fmt: skip
-    record = rows.drop("row").select(
-        pl.struct(pl.all().cast(pl.String)).struct.json_encode().str.slice(0, LONGEST_RECORD)
+    at, rows = rows.to_series(0), rows.select(as_text(rows[name]) for name in rows.columns[1:])
+    values = pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
+    for name in columns.unique().to_list():
+        if name in rows.columns:
+            values = rows[name].zip_with(columns == name, values)
+    record = rows.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    return pl.DataFrame(
+        {"row": at.cast(pl.Int64), "reason": reasons, "value": values.str.slice(0, _LONGEST_VALUE), "record": record},
+        schema=REJECTED,
     )
-    return pl.DataFrame({"row": rows["row"].cast(pl.Int64), "reason": reasons, "value": values,
-                         "record": record.to_series()}, schema=REJECTED)  # fmt: skip

@@ -5,16 +5,17 @@ reason, and nothing is lost between the two. Amounts may be negative (credits, r
 strings, because a JSON number loses digits.
 """
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import xxhash
 
-from workbench.checking import LONGEST_RECORD, REJECTED, Checked, split, when
+from workbench.checking import REJECTED, Checked, Fault, split, when
 from workbench.errors import EventError, did_you_mean
-from workbench.exact import Parsed, decimals, times
+from workbench.exact import Parsed, as_text, decimals, times
 from workbench.focus import AMOUNT, TIME, UNALLOCATED
 
 _TEXT = pl.String()
@@ -83,10 +84,11 @@ SCHEMAS = {"cost": COST, "business": BUSINESS, "resource": RESOURCE}
 
 _MUST = ("event_id", "timestamp", "cost_amount", "revenue_impact", "utilization", "currency")
 _FAR_FUTURE = timedelta(days=2)
-_LONGEST_TEXT = 2_048
+_LONGEST_TEXT = 4_096
 _LONGEST_METADATA = 65_536
 _SEPARATOR = "\x1f"
-_AMOUNT_AS_NUMBER = re.compile(rb'"(?:cost_amount|revenue_impact|cost_estimate)"\s*:\s*-?\d')
+_AMOUNTS = ("cost_amount", "revenue_impact", "cost_estimate")
+_AMOUNT_AS_NUMBER = re.compile(rf'"(?:{"|".join(_AMOUNTS)})"\s*:\s*-?\d'.encode())
 _NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
 
 
@@ -117,7 +119,7 @@ def validate(frame: pl.DataFrame, kind: str, *, observed_at: datetime | None = N
         pl.col("currency").str.to_uppercase(),
         pl.col("business_unit").fill_null(UNALLOCATED),
     )
-    return split(typed, frame, [*_parse_faults(parsed), *_rules(schema)])
+    return split(typed, frame, [*parse_faults(parsed), *_rules(schema)])
 
 
 def _schema(kind: str) -> pl.Schema:
@@ -127,17 +129,14 @@ def _schema(kind: str) -> pl.Schema:
 
 
 def _column(frame: pl.DataFrame, name: str, dtype: pl.DataType) -> Parsed:
-    given = (
-        frame[name] if name in frame.columns else pl.Series(name, [None], _TEXT).new_from_index(0, frame.height)
-    )
+    given = frame[name] if name in frame.columns else pl.Series(name, [None], _TEXT).new_from_index(0, frame.height)
     if isinstance(dtype, pl.Decimal):
         return decimals(_blank_is_null(given), dtype)
     if isinstance(dtype, pl.Datetime):
         return times(_blank_is_null(given), zone_needed=True)
     if dtype == pl.Float64():
         return _share(given)
-    text = given if given.dtype == _TEXT else given.cast(_TEXT, strict=False)
-    return Parsed(_blank_is_null(text), pl.Series(name, [None], _TEXT).new_from_index(0, frame.height))
+    return Parsed(_blank_is_null(as_text(given)))
 
 
 def _blank_is_null(column: pl.Series) -> pl.Series:
@@ -151,20 +150,18 @@ def _share(column: pl.Series) -> Parsed:
     values = column.cast(pl.Float64, strict=False)
     wrong = (values.is_null() & column.is_not_null()) | values.is_nan() | (values < 0) | (values > 1)
     wrong = wrong.fill_null(value=False)
+    if not wrong.any():
+        return Parsed(values)
     reasons = pl.select(pl.when(wrong).then(pl.lit("is not a share between 0 and 1"))).to_series()
     return Parsed(values.set(wrong, None), reasons.alias(column.name))
 
 
-def _parse_faults(parsed: dict[str, Parsed]) -> list[tuple[str, pl.Expr]]:
-    faulty = (
-        (name, column.reasons)
-        for name, column in parsed.items()
-        if column.reasons.null_count() < len(column.reasons)
-    )
-    return [(name, pl.lit(name + " ") + pl.lit(reasons)) for name, reasons in faulty]
+def parse_faults(parsed: Mapping[str, Parsed]) -> list[Fault]:
+    """What could not be read, as faults for `checking.split`."""
+    return [(name, name + " " + column.reasons) for name, column in parsed.items() if column.reasons is not None]
 
 
-def _rules(schema: pl.Schema) -> list[tuple[str, pl.Expr]]:
+def _rules(schema: pl.Schema) -> list[Fault]:
     """What a typed row must keep to, beyond being readable."""
     missing = [(name, when(pl.col(name).is_null(), f"{name} is missing")) for name in _MUST if name in schema]
     texts = [name for name, dtype in schema.items() if dtype == _TEXT]
@@ -184,24 +181,34 @@ def ids(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     """Hash the natural key of each row: 32 hexadecimal digits, the same for ever and everywhere.
 
     The key is the values of `columns` in this order as text, joined by the unit separator (U+001F); a missing
-    value is empty, times are seconds since 1970, and trailing separators are dropped, so that a column which is
-    added later to the end of the list changes no id of a row that lacks it. The hash is XXH3-128.
+    value is empty, times are seconds since 1970 (with six decimals where they are not whole), and trailing
+    separators are dropped, so that a column which is added later to the end of the list changes no id of a row that
+    lacks it. The hash is XXH3-128.
+
+    Raises
+    ------
+    EventError
+        No column, or one of floats, whose text is not the same everywhere.
     """
     if not columns:
         raise EventError("an id needs at least one column; name those that identify a row")
-    key = frame.select(
-        pl.concat_str([_key_text(frame, name) for name in columns], separator=_SEPARATOR)
-    ).to_series()
-    digest = xxhash.xxh3_128_hexdigest
-    return pl.Series("event_id", [digest(text) for text in key.cast(pl.Binary).to_list()], _TEXT)
+    key = pl.concat_str([_key_text(frame[name]) for name in columns], separator=_SEPARATOR)
+    keys = frame.select(key.str.strip_chars_end(_SEPARATOR).cast(pl.Binary)).to_series().to_list()
+    return pl.Series("event_id", list(map(xxhash.xxh3_128_hexdigest, keys)), _TEXT)
 
 
-def _key_text(frame: pl.DataFrame, name: str) -> pl.Expr:
-    if frame[name].null_count() == frame.height:
-        return pl.lit("")
-    if isinstance(frame.schema[name], pl.Datetime):
-        return pl.col(name).dt.epoch("s").cast(pl.String).fill_null("")
-    return pl.col(name).cast(pl.String).fill_null("")
+def _key_text(column: pl.Series) -> pl.Expr:
+    value, dtype = pl.col(column.name), column.dtype
+    if dtype.is_float():
+        raise EventError(f"{column.name} holds floats, which make no stable id; use text, decimals or times")
+    if isinstance(dtype, pl.Datetime):
+        return _seconds(value.dt.epoch("us")).fill_null("")
+    return (pl.lit(as_text(column)) if dtype.is_nested() else value.cast(_TEXT)).fill_null("")
+
+
+def _seconds(microseconds: pl.Expr) -> pl.Expr:
+    whole, parts = (microseconds // 1_000_000).cast(_TEXT), microseconds % 1_000_000
+    return pl.when(parts == 0).then(whole).otherwise(whole + "." + parts.cast(_TEXT).str.zfill(6))
 
 
 def to_json_lines(frame: pl.DataFrame) -> bytes:
@@ -222,36 +229,68 @@ def from_json_lines(lines: bytes, kind: str, *, observed_at: datetime | None = N
     blank, from 0.
     """
     schema = pl.Schema(dict.fromkeys(_schema(kind), _TEXT))
-    kept = [(row, line) for row, line in enumerate(filter(bytes.strip, lines.splitlines()))]
-    numbers = [(row, line, _NUMBER_REASON) for row, line in kept if _AMOUNT_AS_NUMBER.search(line)]
-    kept = [(row, line) for row, line in kept if not _AMOUNT_AS_NUMBER.search(line)] if numbers else kept
-    frame, broken = _decode([line for _, line in kept], schema, 0)
-    refused = [*numbers, *((*kept[at], "is not a JSON object") for at in broken)]
-    left = set(broken)
-    rows = pl.Series("row", [row for at, (row, _) in enumerate(kept) if at not in left], dtype=pl.Int64)
+    given = [line for line in lines.split(b"\n") if line.strip()]
+    refused: dict[int, str] = {}
+    if _AMOUNT_AS_NUMBER.search(lines):
+        refused = {at: _NUMBER_REASON for at, line in enumerate(given) if _has_number(line)}
+    kept = [at for at in range(len(given)) if at not in refused]
+    frame, broken = _decode([given[at] for at in kept], schema)
+    refused |= {kept[at]: "is not a JSON object" for at in broken}
+    left = pl.Series("row", [at for at in kept if at not in refused], dtype=pl.Int64)
     checked = validate(frame, kind, observed_at=observed_at)
-    unreadable = pl.DataFrame(
-        [(row, reason, line.decode(errors="replace")[:200], line.decode(errors="replace")[:LONGEST_RECORD])
-         for row, line, reason in refused],
-        schema=REJECTED, orient="row",
-    )  # fmt: skip
-    rejected = checked.rejected.with_columns(rows.gather(checked.rejected["row"]))
-    return Checked(checked.valid, pl.concat([rejected, unreadable]).sort("row"))
+    rejected = checked.rejected.with_columns(left.gather(checked.rejected["row"]))
+    return Checked(checked.valid, pl.concat([rejected, _unread(given, refused)]).sort("row"))
 
 
-def _decode(lines: list[bytes], schema: pl.Schema, first: int) -> tuple[pl.DataFrame, list[int]]:
-    """Decode all lines at once, or halve until the bad ones stand alone; returns their positions too."""
-    if not lines:
-        return pl.DataFrame(schema=schema), []
-    try:
-        frame = pl.read_ndjson(b"\n".join(lines), schema=schema)
-        if frame.height == len(lines):
-            return frame, []
-    except pl.exceptions.PolarsError:
-        pass
+def _unread(given: Sequence[bytes], refused: Mapping[int, str]) -> pl.DataFrame:
+    texts = {at: given[at].decode(errors="replace") for at in refused}
+    rows = [(at, reason, texts[at][:200], texts[at]) for at, reason in refused.items()]
+    return pl.DataFrame(rows, schema=REJECTED, orient="row")
+
+
+def _decode(lines: Sequence[bytes], schema: pl.Schema) -> tuple[pl.DataFrame, list[int]]:
+    """Decode all lines at once; if that fails, those that are JSON objects. Returns the places of the others too."""
+    frame = _read(lines, schema)
+    if frame is not None:
+        return frame, []
+    broken = [at for at, line in enumerate(lines) if _object(line) is None]
+    bad = set(broken)
+    good = [at for at in range(len(lines)) if at not in bad]
+    frame, more = _halve([lines[at] for at in good], schema, 0)
+    return frame, sorted([*broken, *(good[at] for at in more)])
+
+
+def _halve(lines: Sequence[bytes], schema: pl.Schema, first: int) -> tuple[pl.DataFrame, list[int]]:
+    """Halve until what Polars can't read stands alone: lines that only Python takes for JSON."""
+    frame = _read(lines, schema)
+    if frame is not None:
+        return frame, []
     if len(lines) == 1:
         return pl.DataFrame(schema=schema), [first]
     middle = len(lines) // 2
-    left, left_bad = _decode(lines[:middle], schema, first)
-    right, right_bad = _decode(lines[middle:], schema, first + middle)
+    left, left_bad = _halve(lines[:middle], schema, first)
+    right, right_bad = _halve(lines[middle:], schema, first + middle)
     return pl.concat([left, right]), left_bad + right_bad
+
+
+def _read(lines: Sequence[bytes], schema: pl.Schema) -> pl.DataFrame | None:
+    if not lines:
+        return pl.DataFrame(schema=schema)
+    try:
+        frame = pl.read_ndjson(b"\n".join(lines), schema=schema)
+    except pl.exceptions.PolarsError:
+        return None
+    return frame if frame.height == len(lines) else None
+
+
+def _has_number(line: bytes) -> bool:
+    held = _object(line) if _AMOUNT_AS_NUMBER.search(line) else None
+    return held is not None and any(isinstance(held.get(name), int | float) for name in _AMOUNTS)
+
+
+def _object(line: bytes) -> dict[str, object] | None:
+    try:
+        held = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, dict) else None

@@ -3,6 +3,7 @@
 A column is read as a whole. What can't be read becomes null and gets a reason; nothing is rounded, cut or guessed.
 """
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -13,17 +14,41 @@ from workbench.focus import TIME
 _PLAIN_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)$"
 _WITH_EXPONENT = r"^[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+$"
 _NO_NUMBER = r"(?i)^[+-]?(?:nan|inf|infinity)$"
-_HAS_ZONE = r"(?:[zZ]| ?UTC|[+-]\d{2}:?\d{2})$"
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%+", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f",
-                 "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M%#z")  # fmt: skip
+_HAS_ZONE = r"(?:[zZ]| ?UTC|:\d{2}(?:\.\d+)? ?[+-]\d{2}(?::?\d{2})?)$"
+_TIME_FORMATS = (
+    "%Y-%m-%d %H:%M:%S",
+    "%+",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S UTC",
+    "%Y-%m-%dT%H:%M:%S%#z",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M",
+)
 _MAX_EXPONENT = 60
+
+FIRST_TIME = datetime(1, 1, 1, tzinfo=UTC)
+LAST_TIME = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+"""What Python, and so everything that shows a time, can hold."""
 
 
 class Parsed(NamedTuple):
-    """A column that was read: its values (null where unreadable) and the reasons (null where fine)."""
+    """A column that was read: its values (null where unreadable) and the reasons (null where fine; None: all is)."""
 
     values: pl.Series
-    reasons: pl.Series
+    reasons: pl.Series | None = None
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """Any column as text: structs, lists and maps as JSON, numbers at their shortest spelling."""
+    if not column.dtype.is_nested():
+        return column if column.dtype == pl.String else column.cast(pl.String, strict=False)
+    wrapped = pl.struct(pl.lit(column).alias("")).struct.json_encode()  # {"":[…]}
+    text = pl.select(pl.when(pl.lit(column).is_not_null()).then(wrapped.str.slice(4).str.head(-1)))
+    return text.to_series().alias(column.name)
 
 
 def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
@@ -34,21 +59,25 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
     without a reason.
     """
     if column.dtype == dtype:
-        return Parsed(column, _no_reasons(column))
+        return Parsed(column)
     text = column.cast(pl.String)
     values = text.cast(dtype, strict=False)
-    if values.null_count() == text.null_count() and not text.str.contains(_to_be_checked(dtype.scale)).any():
-        return Parsed(values, _no_reasons(column))
+    if (
+        values.null_count() == text.null_count()
+        and not text.to_frame().select(may_be_cut(pl.first(), dtype.scale)).item()
+    ):
+        return Parsed(values)
     text = _plain_notation(text)
     values = text.cast(dtype, strict=False)
     cut = text.str.contains(_more_digits_than(dtype.scale)).fill_null(value=False)
     faults = (values.is_null() & text.is_not_null()) | cut
     if not faults.any():
-        return Parsed(values, _no_reasons(column))
+        return Parsed(values)
+    too_many = f"has more than {dtype.scale} digits after the point"
     reasons = pl.select(
         pl.when(~faults).then(None)
         .when(text.str.contains(_NO_NUMBER)).then(pl.lit("is NaN or infinite"))
-        .when(cut).then(pl.lit(f"has more than {dtype.scale} digits after the point"))
+        .when(text.str.contains(_PLAIN_NUMBER) & cut).then(pl.lit(too_many))
         .when(text.str.contains(_PLAIN_NUMBER)).then(pl.lit("is too large"))
         .otherwise(pl.lit("is not a number")).alias(column.name)
     ).to_series()  # fmt: skip
@@ -76,10 +105,11 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
             break
         parsed = text.str.to_datetime(format_, time_unit="us", time_zone="UTC", strict=False, ambiguous="null")
         values = parsed if values.null_count() == len(values) else values.zip_with(values.is_not_null(), parsed)
-    unreadable = values.is_null() & text.is_not_null()
+    unreadable = (values.is_null() & text.is_not_null()) | ~values.is_between(FIRST_TIME, LAST_TIME)
+    unreadable = unreadable.fill_null(value=False)
     zoneless = (~text.str.contains(_HAS_ZONE)).fill_null(value=False) if zone_needed else None
     if not unreadable.any() and (zoneless is None or not zoneless.any()):
-        return Parsed(values, _no_reasons(column))
+        return Parsed(values)
     no_zone = zoneless if zoneless is not None else pl.Series([False]).new_from_index(0, len(text))
     reasons = pl.select(
         pl.when(unreadable).then(pl.lit("is not an ISO 8601 time"))
@@ -91,16 +121,18 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
 def _zoned(column: pl.Series, *, zone_needed: bool) -> Parsed:
     zone = column.dtype.time_zone if isinstance(column.dtype, pl.Datetime) else None
     if zone is not None:
-        return Parsed(column.dt.convert_time_zone("UTC").dt.cast_time_unit("us"), _no_reasons(column))
+        return Parsed(column.dt.convert_time_zone("UTC").dt.cast_time_unit("us"))
     values = column.dt.replace_time_zone("UTC").dt.cast_time_unit("us")
-    if not zone_needed:
-        return Parsed(values, _no_reasons(column))
+    if not zone_needed or values.null_count() == len(values):
+        return Parsed(values)
     reason = pl.select(pl.when(values.is_not_null()).then(pl.lit("has no time zone")).alias(column.name))
     return Parsed(values.clear(len(values)), reason.to_series())
 
 
-def _no_reasons(column: pl.Series) -> pl.Series:
-    return pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, len(column))
+def may_be_cut(text: pl.Expr, scale: int) -> pl.Expr:
+    """Whether a plain cast to a decimal may lose digits of a column: some number has an exponent, or too many."""
+    long = text.filter(text.str.len_bytes() > scale + 1)
+    return text.str.contains("[eE]").any() | long.str.contains(_more_digits_than(scale)).any()
 
 
 def _plain_notation(text: pl.Series) -> pl.Series:
@@ -115,14 +147,13 @@ def _without_exponent(number: str) -> str:
         exact = Decimal(number)
     except InvalidOperation:
         return number
-    return f"{exact:f}" if abs(exact.adjusted()) <= _MAX_EXPONENT or exact == 0 else number
+    if exact.adjusted() > _MAX_EXPONENT and exact:
+        return "9" * _MAX_EXPONENT  # too large, whatever it is
+    if exact.adjusted() < -_MAX_EXPONENT and exact:
+        return "0." + "9".rjust(_MAX_EXPONENT, "0")  # too many digits after the point
+    return f"{exact:f}"
 
 
 def _more_digits_than(scale: int) -> str:
     """Match a non-zero digit beyond the `scale`-th place after the point."""
     return rf"\.\d{{{scale}}}\d*[1-9]"
-
-
-def _to_be_checked(scale: int) -> str:
-    """Match numbers that a plain cast might cut: those with an exponent or with many digits."""
-    return rf"[eE]|{_more_digits_than(scale)}"

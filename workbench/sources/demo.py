@@ -106,9 +106,7 @@ def _usage(resource: _Resource, hours: pl.Series, days: int, rng: np.random.Gene
     list_cost = np.round(resource.usd_per_hour * load, 8)
     effective = np.round(list_cost * (_COMMITMENT if resource.name == "web" else 1.0), 8)
     kind = "Committed" if resource.name == "web" else "Standard"
-    tags = json.dumps(
-        {"business_unit": resource.unit, "environment": resource.environment, "project": resource.name}
-    )
+    tags = json.dumps({"business_unit": resource.unit, "environment": resource.environment, "project": resource.name})
     costs = pl.DataFrame({"ChargePeriodStart": hours, "ListCost": list_cost, "EffectiveCost": effective})
     return costs.with_columns(
         *_shared(resource.provider, hours),
@@ -144,9 +142,7 @@ def _story(resource: _Resource, days_before_end: np.ndarray) -> np.ndarray:
 def _monthly(usage: pl.DataFrame) -> pl.DataFrame:
     """Support fee and credit of each month that begins within the bill."""
     starts = (
-        usage.filter(pl.col("ChargePeriodStart") == pl.col("BillingPeriodStart"))["BillingPeriodStart"]
-        .unique()
-        .sort()
+        usage.filter(pl.col("ChargePeriodStart") == pl.col("BillingPeriodStart"))["BillingPeriodStart"].unique().sort()
     )
     lines = []
     for category, frequency, text, amount in (

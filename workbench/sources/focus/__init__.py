@@ -1,6 +1,7 @@
 """Bills: FOCUS files, and any CSV by a mapping."""
 
 from workbench.sources.focus.bill import Bill, FileRead, cost_events
-from workbench.sources.focus.read import find_files, read_focus
+from workbench.sources.focus.files import find_files
+from workbench.sources.focus.read import read_focus
 
 __all__ = ["Bill", "FileRead", "cost_events", "find_files", "read_focus"]

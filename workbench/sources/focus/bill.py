@@ -3,29 +3,42 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from workbench.errors import UsageError, did_you_mean
 from workbench.events import COST
 from workbench.focus import SCHEMA
+from workbench.sources.focus.totals import MEASURES, TOTALS, together
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURES = ("BilledCost", "ListCost")
-"""The amounts whose totals are kept of each file."""
+REJECTED_LINES = pl.Schema(
+    {
+        "source_file": pl.String(),
+        "row": pl.Int64(),  # the line of the file, the header being 1
+        "reason": pl.String(),
+        "value": pl.String(),
+        "record": pl.String(),
+    }
+)
 
-REJECTED_LINES = pl.Schema({"source_file": pl.String(), "row": pl.Int64(), "reason": pl.String(),
-                            "value": pl.String(), "record": pl.String()})  # fmt: skip
 
-TOTALS = pl.Schema({"BillingCurrency": pl.String(), "outcome": pl.String(), "lines": pl.Int64(),
-                    **{name: pl.Decimal(38, 12) for name in MEASURES}})  # fmt: skip
+class Place:
+    """A folder for the parts of a bill: a temporary one goes with the last object that holds it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="workbench-bill-"))
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,7 @@ class FileRead:
     rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED_LINES))
     totals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TOTALS))
     error: str | None = None
+    place: Place | None = field(default=None, repr=False, compare=False)
 
 
 class Bill:
@@ -55,16 +69,12 @@ class Bill:
         What came of each file.
     """
 
-    def __init__(self, files: Sequence[FileRead], folder: Path, *, keep: bool = False) -> None:
+    def __init__(self, files: Sequence[FileRead]) -> None:
         self.files = tuple(files)
-        self._folder = folder
-        if not keep:
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def scan(self) -> pl.LazyFrame:
         """Return all lines lazily: `workbench.focus.SCHEMA`, amounts in `BillingCurrency`, times in UTC."""
-        parts = [part for file in self.files for part in file.parts]
-        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=SCHEMA)
+        return register_io_source(partial(_frames, self.files), schema=SCHEMA, is_pure=True)
 
     def lines(self) -> pl.DataFrame:
         """Return all lines in memory."""
@@ -83,15 +93,16 @@ class Bill:
         polars.DataFrame
             `columns`, `BillingCurrency`, `lines`, `BilledCost`, `ListCost` (exact decimals in that currency).
         """
-        known = [*SCHEMA, "date"]
+        known = [*(name for name in SCHEMA if name not in MEASURES), "date"]
         for name in columns:
             if name not in known:
                 raise UsageError(f"a bill has no column '{name}'{did_you_mean(name, known)}; e.g. ServiceName, "
                                  "ProviderName, RegionId, business_unit, date")  # fmt: skip
         dated = self.scan().with_columns(date=pl.col("ChargePeriodStart").dt.date())
         sums = [pl.len().cast(pl.Int64).alias("lines"), *(pl.col(name).sum() for name in MEASURES)]
-        grouped = dated.group_by(*columns, "BillingCurrency").agg(sums)
-        return grouped.sort("BilledCost", *columns, descending=[True] + [False] * len(columns)).collect()
+        keys = list(dict.fromkeys([*columns, "BillingCurrency"]))
+        order = [True] + [False] * len(keys)
+        return dated.group_by(keys).agg(sums).sort("BilledCost", *keys, descending=order).collect()
 
     def events(self) -> pl.LazyFrame:
         """Return the lines as cost events (`workbench.events.COST`), `cost_amount` being BilledCost."""
@@ -105,7 +116,7 @@ class Bill:
     @property
     def totals(self) -> pl.DataFrame:
         """Exact totals by currency and outcome (`accepted`, `rejected`); the two add up to what the files say."""
-        return add_up(file.totals for file in self.files)
+        return together(file.totals for file in self.files)
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return all lines as pandas; amounts stay exact (Arrow decimals)."""
@@ -120,9 +131,23 @@ class Bill:
         return f"<Bill of {accepted:,} lines, {self.rejected.height:,} rejected: {money or 'nothing'} billed>"
 
 
+def _frames(
+    files: Sequence[FileRead], columns: list[str] | None, where: pl.Expr | None, most: int | None, _: int | None
+) -> Iterator[pl.DataFrame]:
+    """Read the parts one by one; a frame that is still to be collected holds `files`, and so their temporary folder."""
+    for part in (part for file in files for part in file.parts):
+        lines = pl.scan_parquet(part)
+        lines = lines if where is None else lines.filter(where)
+        lines = lines if columns is None else lines.select(columns)
+        frame = (lines if most is None else lines.head(most)).collect()
+        yield frame
+        most = None if most is None else most - frame.height
+
+
 def cost_events(lines: pl.LazyFrame) -> pl.LazyFrame:
     """Bill lines → cost events, same ids."""
-    details = pl.struct(pl.col("ChargeCategory", "ProviderName", "SkuId", "ChargePeriodEnd")).struct.json_encode()
+    end = pl.col("ChargePeriodEnd").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    details = pl.struct("ChargeCategory", "ProviderName", "SkuId", end).struct.json_encode()
     return lines.select(
         "event_id",
         timestamp="ChargePeriodStart",
@@ -138,20 +163,4 @@ def cost_events(lines: pl.LazyFrame) -> pl.LazyFrame:
         currency="BillingCurrency",
         observed_at="observed_at",
         loaded_at="loaded_at",
-    ).select(list(COST))
-
-
-def add_up(totals: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Sum frames of `TOTALS` by currency and outcome."""
-    sums = [pl.col("lines").sum(), *(pl.col(name).sum() for name in MEASURES)]
-    whole = pl.concat([pl.DataFrame(schema=TOTALS), *totals])
-    return (
-        whole.group_by("BillingCurrency", "outcome", maintain_order=True)
-        .agg(sums)
-        .sort("BillingCurrency", "outcome")
-    )
-
-
-def new_folder() -> Path:
-    """Make the folder that the parts of a bill lie in until nobody needs them."""
-    return Path(tempfile.mkdtemp(prefix="workbench-bill-"))
+    ).select(COST.names())

@@ -1,23 +1,25 @@
 """Rows as they stand in a file → bill lines as the workbench holds them, or refusals with a reason."""
 
-import json
-import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
-from workbench.checking import Checked, split, when
-from workbench.events import ids
-from workbench.exact import Parsed, decimals, times
-from workbench.focus import COLUMNS, DTYPES, ENUMERATIONS, IDENTITY, IDENTITY_WITHOUT_SKU, SCHEMA, TIME
+from workbench.checking import Fault, split, when
+from workbench.events import ids, parse_faults
+from workbench.exact import as_text
+from workbench.focus import COLUMNS, IDENTITY, IDENTITY_WITHOUT_SKU, REQUIRED, SCHEMA, TIME
 from workbench.settings import Mapping, Names
 from workbench.sources.focus.names import owners
-from workbench.sources.focus.rows import ROW
+from workbench.sources.focus.totals import add_up
+from workbench.sources.focus.typed import read_columns
 
 OWN = ("business_unit", "project_id", "environment")
 _FAR_FUTURE = timedelta(days=2)
-_LONGEST = {"text": 4_096, "tags": 65_536}
+_LONGEST_TEXT = 4_096
+_LONGEST_TAGS = 65_536
+_CURRENCY = r"^[A-Z]{3}$"
 
 
 @dataclass(frozen=True)
@@ -31,132 +33,93 @@ class Reading:
     mapping: Mapping | None = None
 
 
-def lines(rows: pl.DataFrame, reading: Reading) -> Checked:
-    """Turn a batch of rows into lines of `workbench.focus.SCHEMA`, without ordinals (`line_count` 1).
+class Lines(NamedTuple):
+    """Rows, read: the lines (`workbench.focus.SCHEMA`), the refused rows, and the totals of both.
+
+    The lines have no ordinals yet (`line_count` is 1). In `rejected`, `row` is the position among the given rows.
+    """
+
+    valid: pl.DataFrame
+    rejected: pl.DataFrame
+    totals: pl.DataFrame
+
+
+def lines(rows: pl.DataFrame, reading: Reading) -> Lines:
+    """Turn a batch of rows into lines.
 
     Parameters
     ----------
     rows
-        Columns by FOCUS names (any of them), the names in `OWN` where a mapping fills them, and `row`.
+        Columns by FOCUS names (any of them), and the names in `OWN` where a mapping fills them.
     reading
         What the file doesn't say of itself.
-
-    Returns
-    -------
-    Checked
-        `valid` has the schema and `row`; in `rejected`, `row` is the line of the file.
     """
-    rows = _constants(rows, reading)
-    parsed = {name: _column(rows, name) for name in COLUMNS if name in rows.columns}
-    typed = pl.DataFrame([rows[ROW].cast(pl.Int64), *(column.values for column in parsed.values())])
-    typed = _complete(typed, rows, reading)
-    faults = [
-        (name, pl.lit(name + " ") + pl.lit(column.reasons))
-        for name, column in parsed.items()
-        if column.reasons.null_count() < rows.height
-    ]
-    valid, rejected = split(typed, rows, [*faults, *_rules(typed)])
-    at = rows[ROW].cast(pl.Int64)
-    return Checked(_identified(valid, reading), rejected.with_columns(row=at.gather(rejected["row"])))
+    if reading.mapping:
+        rows = rows.with_columns(pl.lit(text).alias(name) for name, text in reading.mapping.constants.items())
+    parsed = read_columns(rows)
+    given = {name: as_text(rows[name]) for name in OWN if name in rows.columns}
+    typed = _complete(pl.DataFrame([column.values for column in parsed.values()]), given, reading)
+    typed = typed.with_columns(_identity(typed, given)).select(SCHEMA.names())
+    valid, rejected = split(typed, rows, [*parse_faults(parsed), *_rules(typed)])
+    return Lines(valid, rejected, _totals(typed, rejected["row"]))
 
 
-def _constants(rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
-    rows = rows.with_columns(_as_text(rows[name]) for name in rows.columns if name != ROW)
-    if not reading.mapping or not reading.mapping.constants:
-        return rows
-    return rows.with_columns(pl.lit(text).alias(name) for name, text in reading.mapping.constants.items())
-
-
-def _column(rows: pl.DataFrame, name: str) -> Parsed:
-    """Read a column; where something in it can't be read, once more without outer blanks."""
-    parsed = _parsed(rows[name])
-    if rows.schema[name] == pl.String and parsed.reasons.null_count() < rows.height:
-        return _parsed(rows[name].str.strip_chars())
-    return parsed
-
-
-def _parsed(column: pl.Series) -> Parsed:
-    kind = COLUMNS[column.name]
-    dtype = DTYPES[kind]
-    if isinstance(dtype, pl.Decimal):
-        return decimals(column, dtype)
-    if kind == "time":
-        return times(column, zone_needed=False)
-    if column.name in ENUMERATIONS:
-        return _enumerated(column, ENUMERATIONS[column.name])
-    return Parsed(column, pl.Series(column.name, [None], pl.String()).new_from_index(0, len(column)))
-
-
-def _as_text(column: pl.Series) -> pl.Series:
-    """Parquet may hold tags as a map or a struct: they become a JSON object."""
-    if isinstance(column.dtype, pl.List):  # a map arrives as a list of {key, value}
-        return pl.Series(column.name, [_object(pairs) for pairs in column.to_list()], pl.String)
-    if isinstance(column.dtype, pl.Struct):
-        return column.struct.json_encode()
-    if isinstance(column.dtype, pl.Datetime | pl.Date | pl.Decimal) or column.dtype == pl.String:
-        return column
-    return column.cast(pl.String)
-
-
-def _object(pairs: list[dict[str, str | None]] | None) -> str | None:
-    return (
-        None if pairs is None else json.dumps({str(pair["key"]): pair["value"] for pair in pairs}, sort_keys=True)
-    )
-
-
-def _enumerated(column: pl.Series, allowed: tuple[str, ...]) -> Parsed:
-    """Put the case of a fixed word right; another word is a fault."""
-    words = column.unique().drop_nulls().to_list()
-    right = {word.casefold(): word for word in allowed}
-    found = {word: right.get(word.casefold()) for word in words}
-    values = column.replace_strict(found, return_dtype=pl.String) if words else column
-    unknown = values.is_null() & column.is_not_null()
-    reasons = pl.select(when(pl.lit(unknown), f"is none of {', '.join(allowed)}")).to_series().alias(column.name)
-    return Parsed(values, reasons)
-
-
-def _complete(typed: pl.DataFrame, rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+def _complete(typed: pl.DataFrame, given: dict[str, pl.Series], reading: Reading) -> pl.DataFrame:
     """Add the columns that the file lacks: nulls, the owners, and where the line came from."""
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in SCHEMA.items() if name not in typed.columns]
     typed = typed.with_columns(missing).with_columns(
-        pl.col("BillingCurrency").str.to_uppercase(),
+        pl.col("BillingCurrency").str.strip_chars().str.to_uppercase(),
         source_name=pl.lit(reading.source_name),
         source_file=pl.lit(reading.source_file),
         line_count=pl.lit(1, pl.Int32),
         observed_at=pl.lit(reading.observed_at, TIME),
     )
     if reading.mapping and reading.mapping.period:
-        length = reading.mapping.period
-        typed = typed.with_columns(
-            pl.col("ChargePeriodEnd").fill_null(pl.col("ChargePeriodStart").dt.offset_by(length))
-        )
-    given = {name: rows[name].cast(pl.String) for name in OWN if name in rows.columns}
+        end = pl.col("ChargePeriodStart").dt.offset_by(reading.mapping.period)
+        typed = typed.with_columns(pl.col("ChargePeriodEnd").fill_null(end))
     return typed.with_columns(owners(typed, given, reading.names))
 
 
-def _rules(typed: pl.DataFrame) -> list[tuple[str, pl.Expr]]:
+def _identity(typed: pl.DataFrame, given: dict[str, pl.Series]) -> pl.Series:
+    """Give each line its id (equal lines still share one).
+
+    What a mapping says of the owner is part of the key as it stands in the file, before a profile renames it.
+    """
+    unnamed = pl.col("SkuId").is_null() & pl.col("SkuPriceId").is_null()
+    more = [pl.when(unnamed).then(pl.col(name)).alias(f"~{name}") for name in IDENTITY_WITHOUT_SKU]
+    nothing = pl.lit(None, pl.String)
+    own = [pl.when(unnamed).then(given.get(name, nothing)).alias(f"~{name}") for name in OWN]
+    keyed = typed.select(*IDENTITY, *more, *own)
+    return ids(keyed, keyed.columns)
+
+
+def _rules(typed: pl.DataFrame) -> list[Fault]:
     """What a typed line must keep to, beyond being readable."""
     start, end = pl.col("ChargePeriodStart"), pl.col("ChargePeriodEnd")
-    rules = [(name, when(pl.col(name).is_null(), f"{name} is missing"))
-             for name in ("BilledCost", "ChargePeriodStart", "BillingCurrency")]  # fmt: skip
+    rules: list[Fault] = [
+        (name, when(pl.col(name).is_null(), f"{name} is missing")) for name in (*REQUIRED, "BillingCurrency")
+    ]
     rules += [
-        ("BillingCurrency", when(~pl.col("BillingCurrency").str.contains(r"^[A-Z]{3}$"),
+        ("BillingCurrency", when(~pl.col("BillingCurrency").str.contains(_CURRENCY),
                                  "BillingCurrency is not a code of three letters")),
         ("ChargePeriodEnd", when(end <= start, "ChargePeriodEnd is not after ChargePeriodStart")),
         ("ChargePeriodStart", when(start > pl.col("observed_at") + _FAR_FUTURE,
                                    "ChargePeriodStart is more than 2 days after it was observed")),
     ]  # fmt: skip
-    longest = typed.select(pl.col(pl.String).str.len_bytes().max()).row(0, named=True)
-    for name, kind in COLUMNS.items():
-        if (longest.get(name) or 0) > (most := _LONGEST.get(kind, sys.maxsize)):
+    longest = typed.select(pl.col(*(name for name, kind in COLUMNS.items() if kind in {"text", "tags"}), *OWN)
+                           .str.len_bytes().max()).row(0, named=True)  # fmt: skip
+    for name, length in longest.items():
+        most = _LONGEST_TAGS if COLUMNS.get(name) == "tags" else _LONGEST_TEXT
+        if (length or 0) > most:
             rules.append((name, when(pl.col(name).str.len_bytes() > most, f"{name} is longer than {most} bytes")))
     return rules
 
 
-def _identified(valid: pl.DataFrame, reading: Reading) -> pl.DataFrame:
-    """Give each line its id (equal lines still share one)."""
-    unnamed = pl.col("SkuId").is_null() & pl.col("SkuPriceId").is_null()
-    own = OWN if reading.mapping else ()
-    extra = [pl.when(unnamed).then(pl.col(name)).alias(f"~{name}") for name in (*IDENTITY_WITHOUT_SKU, *own)]
-    keyed = valid.select(*IDENTITY, *extra)
-    return valid.with_columns(event_id=ids(keyed, keyed.columns))
+def _totals(typed: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
+    """Sum up what was accepted, and what the refused rows would have cost as far as it can be read."""
+    if rejected.is_empty():
+        return add_up(typed, "accepted")
+    refused = pl.int_range(typed.height, eager=True).is_in(rejected.implode())
+    code = pl.col("BillingCurrency")
+    unclear = typed.filter(refused).with_columns(pl.when(code.str.contains(_CURRENCY)).then(code))
+    return pl.concat([add_up(typed.filter(~refused), "accepted"), add_up(unclear, "rejected")])

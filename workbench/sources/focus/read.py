@@ -1,49 +1,32 @@
 """Reading bills: FOCUS 1.0 to 1.2, and any CSV by a mapping; one file, a folder, or a pattern.
 
-Each file is read in batches of some thousand rows: one thread splits the file, two turn rows into lines, and the
-lines go to Parquet parts, so that memory does not grow with the bill.
+Each file is cut into batches of some ten thousand rows: one thread cuts, two read the rows and turn them into lines,
+and the lines go to Parquet parts, so that memory does not grow with the bill.
 """
 
-import glob
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from workbench.checking import Checked
-from workbench.errors import SourceError, WorkbenchError
-from workbench.focus import COLUMNS, REQUIRED
+from workbench.errors import SourceError, UsageError, WorkbenchError
 from workbench.settings import Limits, Mapping, Names
-from workbench.sources.focus.bill import MEASURES, REJECTED_LINES, TOTALS, Bill, FileRead, add_up, new_folder
+from workbench.sources.focus.bill import REJECTED_LINES, Bill, FileRead, Place
+from workbench.sources.focus.files import choose_columns, find_files, read_head
 from workbench.sources.focus.lines import Reading, lines
 from workbench.sources.focus.ordinals import number_equal_lines
-from workbench.sources.focus.rows import ROW, Rows, header
+from workbench.sources.focus.rows import Batch, Rows
+from workbench.sources.focus.totals import together
 
-_ENDINGS = (".csv", ".csv.gz", ".parquet", ".pq")
+__all__ = ["find_files", "read_file", "read_focus"]
+
 _THREADS = 2
-_PART_ROWS = 200_000
-
-
-def find_files(path: str | Path) -> list[Path]:
-    """Return the bill files that `path` means: itself, those of a folder (and its folders), or those of a pattern.
-
-    Raises
-    ------
-    SourceError
-        There is none.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    found = path.rglob("*") if path.is_dir() else (Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207
-    files = sorted(file for file in found if file.is_file() and file.name.lower().endswith(_ENDINGS))
-    if not files:
-        what = "holds no file that ends in" if path.is_dir() else "does not exist, or matches nothing that ends in"
-        raise SourceError(f"{path} {what} {', '.join(_ENDINGS)}")
-    return files
+_MOST_REFUSED = 100_000
 
 
 def read_focus(
@@ -70,7 +53,7 @@ def read_focus(
     source_name
         How the lines call their source.
     observed_at
-        When the provider said so (default: when the file was written).
+        When the provider said so, with its zone (default: when the file was written).
     limits
         What is too long.
     folder
@@ -88,152 +71,125 @@ def read_focus(
     SourceError
         Nothing to read, or the only file can't be read. Of several files a bad one is left out, with its error in
         `Bill.files`.
+    UsageError
+        `observed_at` has no zone.
     """
+    if observed_at is not None and observed_at.tzinfo is None:
+        raise UsageError(f"observed_at {observed_at} has no time zone; e.g. datetime(2025, 11, 1, tzinfo=UTC)")
     files = find_files(path)
-    place = folder or new_folder()
+    place = Place(folder)
     base = Path(path) if Path(path).is_dir() else Path(path).parent
     read: list[FileRead] = []
     for number, file in enumerate(files):
         moment = observed_at or datetime.fromtimestamp(file.stat().st_mtime, UTC)
         shown = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
-        reading = Reading(names or Names(), source_name, shown, moment, mapping)
+        reading = Reading(names or Names(), source_name, shown, moment.astimezone(UTC), mapping)
         try:
-            done = read_file(file, reading, place / f"{number:05}", limits or Limits())
+            done = read_file(file, reading, place.folder / f"{number:05}", limits or Limits())
         except WorkbenchError as error:
             if len(files) == 1:
                 raise
-            done = FileRead(file, source_name, shown, moment, error=str(error))
-        read.append(done)
+            done = FileRead(file, source_name, shown, reading.observed_at, error=str(error))
+        read.append(replace(done, place=place))
         if progress:
-            progress(done)
-    return Bill(read, place, keep=folder is not None)
+            progress(read[-1])
+    return Bill(read)
 
 
 def read_file(path: Path, reading: Reading, folder: Path, limits: Limits) -> FileRead:
-    """Read one file into Parquet parts under `folder`."""
-    delimiter = reading.mapping.delimiter if reading.mapping else ","
-    rows = Rows(
-        path, choose_columns(path, reading.mapping, delimiter), delimiter=delimiter, longest=limits.max_line_bytes
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    parts: list[Path] = []
-    rejected: list[pl.DataFrame] = []
-    totals: list[pl.DataFrame] = []
-    counted = accepted = 0
-    waiting: list[pl.DataFrame] = []
-    for seen, checked in _checked(rows, reading):
-        counted += seen
-        accepted += checked.valid.height
-        rejected.append(checked.rejected)
-        totals += [_sums(checked.valid, "accepted"), _rejected_sums(checked.rejected)]
-        waiting.append(checked.valid)
-        if sum(frame.height for frame in waiting) >= _PART_ROWS:
-            parts.append(_write(folder, len(parts), waiting))
-            waiting = []
-    if any(frame.height for frame in waiting):
-        parts.append(_write(folder, len(parts), waiting))
-    refused = _with_refused(rejected, rows, reading)
-    equal = number_equal_lines(parts)
-    kept = accepted + refused.height
-    return FileRead(
-        path, reading.source_name, reading.source_file, reading.observed_at, tuple(parts),
-        rows=counted + len(rows.refused), filtered=counted + len(rows.refused) - kept, accepted=accepted,
-        equal_lines=equal, rejected=refused, totals=add_up(totals),
-    )  # fmt: skip
-
-
-def choose_columns(path: Path, mapping: Mapping | None, delimiter: str) -> dict[str, str]:
-    """Column of the file → name in the workbench.
+    """Read one file into Parquet parts under `folder`.
 
     Raises
     ------
     SourceError
-        A column twice, or one that is needed and missing.
+        The file can't be read, or most of its rows are refused.
     """
-    found = header(path, delimiter)
-    folded: dict[str, str] = {}
-    for name in found:
-        if name.strip().casefold() in folded:
-            raise SourceError(
-                f"{path}: has the column '{name}' twice; which one counts can't be guessed: remove one"
-            )
-        folded[name.strip().casefold()] = name
-    if mapping is None:
-        chosen = {folded[name.casefold()]: name for name in COLUMNS if name.casefold() in folded}
-        missing = [name for name in REQUIRED if name not in chosen.values()]
-        if missing:
-            raise SourceError(f"{path}: is no FOCUS bill, the column {' and '.join(missing)} is missing; "
-                              f"found {_shown(found)}. {_advice(found, delimiter)}")  # fmt: skip
-        return chosen
-    wanted = dict.fromkeys([*mapping.fields.values(), *mapping.rows])
-    absent = [name for name in wanted if name.strip().casefold() not in folded]
-    if absent:
-        raise SourceError(f"{path}: lacks the mapped column {', '.join(absent)}; found {_shown(found)}. "
-                          f"{_advice(found, delimiter)}")  # fmt: skip
-    return {folded[name.strip().casefold()]: name for name in wanted}
+    delimiter = reading.mapping.delimiter if reading.mapping else ","
+    head = read_head(path, delimiter)
+    columns = choose_columns(path, head, reading.mapping, delimiter)
+    rows = Rows(path, head, columns, delimiter=delimiter, longest=limits.max_line_bytes)
+    folder.mkdir(parents=True, exist_ok=True)
+    taken: list[_Taken] = []
+    for each in _side_by_side(rows, reading, folder):
+        taken.append(each)
+        _stop_if_misunderstood(path, taken)
+    parts = tuple(part for each in taken for part in each.parts)
+    rejected = pl.concat([pl.DataFrame(schema=REJECTED_LINES), *(each.rejected for each in taken)])
+    return FileRead(
+        path,
+        reading.source_name,
+        reading.source_file,
+        reading.observed_at,
+        parts,
+        rows=sum(each.rows for each in taken),
+        filtered=sum(each.rows - each.accepted - each.rejected.height for each in taken),
+        accepted=sum(each.accepted for each in taken),
+        equal_lines=number_equal_lines(parts),
+        rejected=rejected,
+        totals=together(each.totals for each in taken),
+    )
 
 
-def _checked(rows: Rows, reading: Reading) -> Iterator[tuple[int, Checked]]:
-    """Turn batches into lines on two threads, in order, with few batches in flight."""
-    flight: deque[tuple[int, Future[Checked]]] = deque()
+class _Taken(NamedTuple):
+    """What came of one batch; its lines are in `parts` (one or none)."""
+
+    rows: int
+    accepted: int
+    rejected: pl.DataFrame
+    totals: pl.DataFrame
+    parts: tuple[Path, ...]
+
+
+def _side_by_side(rows: Rows, reading: Reading, folder: Path) -> Iterator[_Taken]:
+    """Take the batches in on two threads, in order, with few in flight."""
+    flight: deque[Future[_Taken]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
-        for batch in rows.batches():
-            flight.append((batch.height, pool.submit(_batch, batch, reading)))
-            if len(flight) > 2 * _THREADS:
-                seen, future = flight.popleft()
-                yield seen, future.result()
-        for seen, future in flight:
-            yield seen, future.result()
+        for number, piece in enumerate(rows.pieces()):
+            flight.append(pool.submit(_take, piece, reading, folder / f"part-{number:05}.parquet"))
+            if len(flight) > _THREADS:
+                yield flight.popleft().result()
+        while flight:
+            yield flight.popleft().result()
 
 
-def _batch(rows: pl.DataFrame, reading: Reading) -> Checked:
-    mapping = reading.mapping
-    if mapping:
-        for column, value in mapping.rows.items():
-            rows = rows.filter(pl.col(column).cast(pl.String).str.strip_chars() == value)
-        rows = rows.select(ROW, *(pl.col(source).alias(target) for target, source in mapping.fields.items()))
-    return lines(rows, reading)
+def _take(piece: Callable[[], Batch], reading: Reading, part: Path) -> _Taken:
+    batch = piece()
+    rows, kept = _mapped(batch.rows, reading.mapping)
+    valid, rejected, totals = lines(rows, reading)
+    if valid.height:
+        valid.write_parquet(part, compression="lz4", statistics=False)
+    at = rejected["row"] if kept is None else kept.gather(rejected["row"])
+    lines_of = pl.Series("row", map(batch.place, at.to_list()), pl.Int64)
+    refused = pl.DataFrame(
+        [(line.row, line.reason, None, line.text) for line in batch.refused],
+        schema=rejected.schema,
+        orient="row",
+    )
+    whole = pl.concat([rejected.with_columns(lines_of), refused]).sort("row", maintain_order=True)
+    whole = whole.select(pl.lit(reading.source_file).alias("source_file"), pl.all())
+    count = batch.rows.height + len(batch.refused)
+    return _Taken(count, valid.height, whole, totals, (part,) if valid.height else ())
 
 
-def _write(folder: Path, number: int, frames: list[pl.DataFrame]) -> Path:
-    part = folder / f"part-{number:05}.parquet"
-    pl.concat(frames).drop(ROW).write_parquet(part, compression="lz4")
-    return part
+def _mapped(rows: pl.DataFrame, mapping: Mapping | None) -> tuple[pl.DataFrame, pl.Series | None]:
+    """Keep the rows that the mapping wants, under FOCUS names; returns their positions too (None: all)."""
+    if mapping is None:
+        return rows, None
+    kept = pl.Series([True]).new_from_index(0, rows.height)
+    for column, value in mapping.rows.items():
+        kept &= (rows[column].cast(pl.String, strict=False).str.strip_chars() == value).fill_null(value=False)
+    chosen = rows.filter(kept).select(pl.col(source).alias(target) for target, source in mapping.fields.items())
+    return chosen, kept.arg_true()
 
 
-def _sums(frame: pl.DataFrame, outcome: str) -> pl.DataFrame:
-    sums = [pl.len().cast(pl.Int64).alias("lines"), *(pl.col(name).sum() for name in MEASURES)]
-    return frame.group_by("BillingCurrency").agg(sums).with_columns(outcome=pl.lit(outcome)).select(list(TOTALS))
-
-
-def _rejected_sums(rejected: pl.DataFrame) -> pl.DataFrame:
-    """What the refused rows would have cost, as far as it can be read."""
-    if rejected.height == 0:
-        return pl.DataFrame(schema=TOTALS)
-    read = rejected.select(
-        pl.col("record").str.json_path_match("$.BillingCurrency").str.to_uppercase().alias("BillingCurrency"),
-        *(pl.col("record").str.json_path_match(f"$.{name}").cast(TOTALS[name], strict=False).alias(name)
-          for name in MEASURES),
-    )  # fmt: skip
-    return _sums(read, "rejected")
-
-
-def _with_refused(rejected: list[pl.DataFrame], rows: Rows, reading: Reading) -> pl.DataFrame:
-    """All that was refused of a file: lines that broke a rule, and what was no row at all."""
-    broken = pl.DataFrame(
-        [(line.row, line.reason, None, line.text) for line in rows.refused],
-        schema={"row": pl.Int64, "reason": pl.String, "value": pl.String, "record": pl.String}, orient="row",
-    )  # fmt: skip
-    whole = pl.concat([*rejected, broken]).with_columns(source_file=pl.lit(reading.source_file))
-    return whole.select(list(REJECTED_LINES)).sort("row")
-
-
-def _shown(names: list[str]) -> str:
-    return f"{', '.join(repr(name[:40]) for name in names[:6])}{' …' if len(names) > 6 else ''}"
-
-
-def _advice(found: list[str], delimiter: str) -> str:
-    other = next((mark for mark in ";\t|," if mark != delimiter and any(mark in name for name in found)), None)
-    if other:
-        return f"Its columns seem to be separated by {other!r}, not {delimiter!r}: set `delimiter` in a mapping."
-    return "Describe its columns under names.columns in the profile (see params/binder.yaml)."
+def _stop_if_misunderstood(path: Path, taken: Sequence[_Taken]) -> None:
+    """Give up on a large file of which most rows are refused: what it means was got wrong as a whole."""
+    refused = sum(each.rejected.height for each in taken)
+    if refused <= max(_MOST_REFUSED, sum(each.accepted for each in taken)):
+        return
+    reasons = pl.concat([each.rejected for each in taken])["reason"].value_counts(sort=True)
+    reason, count = reasons.row(0)
+    raise SourceError(
+        f"{path}: most of its rows are refused, {count} of the first {refused} because {reason}; nothing of it is "
+        "taken. Describe its columns under names.columns, or put the file right."
+    )

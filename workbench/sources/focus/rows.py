@@ -4,13 +4,13 @@ The values come as they stand in the file (text, or Parquet's own types); only t
 are null. What is no row at all is refused by itself, with the line it stood in.
 """
 
-import csv
-import gzip
-import io
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import polars as pl
 import pyarrow as pa
@@ -18,51 +18,48 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from workbench.errors import SourceError
-from workbench.sources.focus.sieve import Sieve
+from workbench.sources.focus.files import BROKEN, Head, is_parquet, open_bytes
+from workbench.sources.focus.sieve import Block, Refused, blocks, fields, is_text, records, refusal, weed
 
-ROW = "row"
-"""Column of a batch: the line of the file (from 1, the header is 1) that the row stood in."""
-
-_BLOCK = 4 << 20
-_NULLS = ["", "NULL", "null", "Null"]
+_BATCH_BYTES = 32 << 20
 _BATCH_ROWS = 50_000
+_NULLS = ["", "NULL", "null", "Null"]
 
 
-class Refused(NamedTuple):
-    """What is no row: the line of the file, the reason, the text."""
+class Batch(NamedTuple):
+    """Some rows of a file.
 
-    row: int
-    reason: str
-    text: str
+    `rows` has the chosen columns, `refused` is what was no row, `place` tells the line of the file for a position in
+    `rows` (from 1, the header being 1; of a Parquet file the row, from 1).
+    """
+
+    rows: pl.DataFrame
+    refused: list[Refused]
+    place: Callable[[int], int]
 
 
+@dataclass(frozen=True)
 class Rows:
     """The rows of one file.
 
     Parameters
     ----------
-    path
-        The file.
+    path, head
+        The file and its first line.
     columns
-        Column of the file → name in the batches. Others are not read.
+        Position of a column in the file → its name in the batches. Others are not read.
     delimiter, longest
         What separates columns, and how many bytes a line may have (CSV).
-
-    Attributes
-    ----------
-    refused
-        What was no row; complete when `batches` has ended.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str], *, delimiter: str, longest: int) -> None:
-        self.refused: list[Refused] = []
-        self._path = path
-        self._columns = dict(columns)
-        self._delimiter = delimiter
-        self._longest = longest
+    path: Path
+    head: Head
+    columns: Mapping[int, str]
+    delimiter: str
+    longest: int
 
-    def batches(self) -> Iterator[pl.DataFrame]:
-        """Yield frames of the chosen columns and `row`.
+    def pieces(self) -> Iterator[Callable[[], Batch]]:
+        """Yield functions that each read some rows; they may run side by side.
 
         Raises
         ------
@@ -70,130 +67,103 @@ class Rows:
             The file can't be read to its end: broken compression, no Parquet inside.
         """
         try:
-            yield from self._parquet() if is_parquet(self._path) else self._csv()
-        except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
-            raise SourceError(f"{self._path}: can't be read to its end ({str(error).splitlines()[0]})") from error
+            yield from self._parquet() if is_parquet(self.path) else self._csv()
+        except BROKEN as error:
+            raise SourceError(f"{self.path}: can't be read to its end ({str(error).splitlines()[0]})") from error
 
-    def _parquet(self) -> Iterator[pl.DataFrame]:
+    def _parquet(self) -> Iterator[Callable[[], Batch]]:
+        names = {self.head.names[at]: name for at, name in self.columns.items()}
         first = 1
-        with pq.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=list(self._columns)):
-                frame = cast("pl.DataFrame", pl.from_arrow(batch)).rename(self._columns)
-                yield frame.with_row_index(ROW, first)
-                first += frame.height
+        with pq.ParquetFile(self.path) as file:
+            for rows in file.iter_batches(_BATCH_ROWS, columns=list(names), use_threads=False):
+                yield partial(_parquet_batch, rows, names, first)
+                first += rows.num_rows
 
-    def _csv(self) -> Iterator[pl.DataFrame]:
-        with open_bytes(self._path) as file:
-            sieve = Sieve(file, self._longest)
-            ragged: list[tuple[int, str]] = []  # position among the rows, text
-            first = 0
-            for frame in self._parse(sieve, ragged):
-                yield self._numbered(frame, first, ragged, sieve)
-                first += frame.height
-            yield from self._second_chance(sieve, ragged, first)
+    def _csv(self) -> Iterator[Callable[[], Batch]]:
+        with open_bytes(self.path) as file:
+            file.read(self.head.size)
+            held: list[Block] = []
+            for block in blocks(file, self.longest, self.head.lines + 1):
+                held.append(block)
+                if sum(len(each.data) for each in held) >= _BATCH_BYTES:
+                    yield partial(self._read, held)
+                    held = []
+            if held:
+                yield partial(self._read, held)
 
-    def _parse(self, file: BinaryIO | Sieve, ragged: list[tuple[int, str]]) -> Iterator[pl.DataFrame]:
-        """Parse CSV; rows with another number of columns than the header go to `ragged`."""
+    def _read(self, held: Sequence[Block]) -> Batch:
+        pieces = [self._read_block(block) for block in held]
+        table = pa.concat_tables(piece.table for piece in pieces)
+        refused = [line for piece in pieces for line in piece.refused]
+        starts = [0, *accumulate(piece.table.num_rows for piece in pieces)]
+
+        def place(row: int) -> int:
+            at = bisect_right(starts, row) - 1
+            return pieces[at].line(row - starts[at])
+
+        return Batch(cast("pl.DataFrame", pl.from_arrow(table)), refused, place)
+
+    def _read_block(self, block: Block) -> "_Piece":
+        """Read a block; look at its records one by one only where something is odd about it."""
+        if block.fault and fields(block.data.decode(errors="replace"), self.delimiter) != self.head.width:
+            return _Piece(self._parse(b"")[0], [refusal(block, block.fault)], int)
+        readable = is_text(block.data)
+        table, ragged = self._parse(block.data if readable else b"")
+        if readable and block.lines == table.num_rows + len(ragged):
+            return self._piece(table, ragged, [], lambda record: record + block.line)
+        found = records(block)
+        good, refused = weed(found, self.head.width, self.delimiter)
+        if len(good) != len(found) or not readable:
+            table, ragged = self._parse(b"".join(record.data for record in good))
+        return self._piece(table, ragged, refused, lambda record: good[min(record, len(good) - 1)].line)
+
+    def _piece(
+        self,
+        table: pa.Table,
+        ragged: Sequence[tuple[int, str]],
+        refused: list[Refused],
+        line: Callable[[int], int],
+    ) -> "_Piece":
+        """Refuse what is ragged. `ragged` and `line` count records, the rows of the table are what is left of them."""
+        for record, text in ragged:
+            count = fields(text, self.delimiter)
+            reason = f"has {count} columns where the header has {self.head.width}"
+            refused.append(Refused(line(record), reason, text))
+        starts = [record - before for before, (record, _) in enumerate(ragged)]
+        return _Piece(table, refused, lambda row: line(row + bisect_right(starts, row)))
+
+    def _parse(self, data: bytes) -> tuple[pa.Table, list[tuple[int, str]]]:
+        """Parse CSV; returns the rows, and those that have another number of columns: their record, their text."""
+        ragged: list[tuple[int, str]] = []
 
         def refuse(row: pa_csv.InvalidRow) -> str:
-            ragged.append((row.number, row.text))
+            ragged.append((row.number - 1, row.text))
             return "skip"
 
-        options = pa_csv.ConvertOptions(
+        if not data.strip(b"\r\n"):
+            return pa.table({name: pa.array([], pa.string()) for name in self.columns.values()}), ragged
+        convert = pa_csv.ConvertOptions(
             check_utf8=False,  # the sieve has seen to it
-            column_types=dict.fromkeys(self._columns, pa.string()),
-            include_columns=list(self._columns),
+            column_types=dict.fromkeys(self.columns.values(), pa.string()),
+            include_columns=list(self.columns.values()),
             null_values=_NULLS,
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
-        parse = pa_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=refuse)
-        read = pa_csv.ReadOptions(block_size=_BLOCK, use_threads=False)  # one thread: rows keep their numbers
-        with pa_csv.open_csv(file, read_options=read, parse_options=parse, convert_options=options) as reader:
-            for batches in _gathered(reader):
-                table = pa.Table.from_batches(batches)
-                yield cast("pl.DataFrame", pl.from_arrow(table)).rename(self._columns)
-
-    def _numbered(
-        self, frame: pl.DataFrame, first: int, ragged: list[tuple[int, str]], sieve: Sieve
-    ) -> pl.DataFrame:
-        """Give each row its line: its place among the parsed rows, and the rows left out before it."""
-        lines = pl.int_range(first + 2, first + 2 + frame.height, dtype=pl.Int64, eager=True)
-        for skipped in ([number for number, _ in ragged], [fault.line for fault in sieve.faults]):
-            if skipped:
-                starts = pl.Series([line - before for before, line in enumerate(skipped)], dtype=pl.Int64)
-                lines = lines + starts.search_sorted(lines, side="right").cast(pl.Int64)
-        return frame.with_columns(lines.alias(ROW))
-
-    def _second_chance(self, sieve: Sieve, ragged: list[tuple[int, str]], first: int) -> Iterator[pl.DataFrame]:
-        """Read the lines that a wrongly opened quote had swallowed, and refuse what still is no row."""
-        self.refused += [Refused(fault.line, fault.reason, fault.text) for fault in sieve.faults]
-        width = len(header(self._path, self._delimiter))
-        swallowed = []
-        for number, text in ragged:
-            lines = text.splitlines() if "\n" in text else []
-            saved = [line for line in lines if _fields(line, self._delimiter) == width]
-            if saved:
-                swallowed += saved
-                text = next(line for line in lines if line not in saved)  # noqa: PLW2901
-            count = _fields(text, self._delimiter)
-            self.refused.append(
-                Refused(number, f"has {count} columns where the header has {width}", text[:65_536])
-            )
-        if swallowed:
-            head = self._delimiter.join(header(self._path, self._delimiter))
-            again = io.BytesIO("\n".join([head, *swallowed, ""]).encode())
-            for frame in self._parse(again, []):
-                yield self._numbered(frame, first, ragged, sieve)
+        names = [self.columns.get(at, f"\x00{at}") for at in range(self.head.width)]
+        parse = pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse)
+        read = pa_csv.ReadOptions(block_size=len(data) + 1, use_threads=False, column_names=names)
+        return pa_csv.read_csv(pa.BufferReader(data), read, parse, convert), ragged
 
 
-def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Gather small batches into some of `_BATCH_ROWS` rows: each one costs a fixed time later on."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(each.num_rows for each in held) >= _BATCH_ROWS:
-            yield held
-            held = []
-    if held:
-        yield held
+class _Piece(NamedTuple):
+    """A block, read: its rows, what was refused, and the line of the file for each row of the table."""
+
+    table: pa.Table
+    refused: list[Refused]
+    line: Callable[[int], int]
 
 
-def is_parquet(path: Path) -> bool:
-    """Whether the name says Parquet."""
-    return path.suffix.lower() in {".parquet", ".pq"}
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a CSV file, compressed or not."""
-    return cast("BinaryIO", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def header(path: Path, delimiter: str) -> list[str]:
-    """Return the column names of a file.
-
-    Raises
-    ------
-    SourceError
-        The file is missing, empty, unreadable, or is no table.
-    """
-    try:
-        if is_parquet(path):
-            return list(pq.read_schema(path).names)
-        with open_bytes(path) as file:
-            line = file.readline(1 << 20)
-        names = next(csv.reader([line.decode("utf-8-sig")], delimiter=delimiter), [])
-    except UnicodeDecodeError:
-        raise SourceError(f"{path}: is no text in UTF-8; a bill is CSV, CSV.gz or Parquet") from None
-    except (OSError, EOFError, zlib.error, pa.ArrowInvalid, csv.Error) as error:
-        raise SourceError(f"{path}: can't be read ({str(error).splitlines()[0]})") from error
-    if not any(name.strip() for name in names):
-        raise SourceError(f"{path}: is empty; a bill begins with a line of column names")
-    return names
-
-
-def _fields(line: str, delimiter: str) -> int:
-    try:
-        return len(next(csv.reader([line], delimiter=delimiter, strict=True), []))
-    except csv.Error:
-        return 0
+def _parquet_batch(batch: pa.RecordBatch, names: Mapping[str, str], first: int) -> Batch:
+    rows = cast("pl.DataFrame", pl.from_arrow(batch)).rename(dict(names))
+    return Batch(rows.with_columns(pl.col(pl.String).replace(_NULLS, None)), [], lambda row: row + first)

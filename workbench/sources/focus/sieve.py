@@ -1,127 +1,183 @@
-"""Let only whole, readable lines of a CSV file through, and keep the others with their reason.
+"""Cut a CSV file into blocks of whole records, and hold back what would spoil the rest.
 
-A CSV reader that meets an opened quote which is never closed swallows the rest of the file; one that meets a byte
-which is no UTF-8 gives up. The sieve stands before the reader: it passes blocks on as they are while nothing is
-wrong (a count of quotes and one decode a block), and goes line by line only around a fault.
+A CSV reader that meets a quote which is opened and never closed swallows the rest of the file; one that meets a
+byte which is no UTF-8 gives up. The sieve stands before the reader: it counts quotes to cut only between records, so
+that each block can be read by itself, and looks at single records only where something is wrong.
 """
 
-import io
-import sys
+import csv
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-_BLOCK = 1 << 20
+import numpy as np
+
+LONGEST_TEXT = 65_536
+"""Of a line over the limit at most so many bytes are kept."""
+
+_READ = 1 << 20  # bytes; more does not fit the processor's cache
+_NEWLINE, _QUOTE = 10, 34
 
 
-class Fault(NamedTuple):
-    """A line that was held back. `line` counts the file's physical lines from 1."""
+class Block(NamedTuple):
+    """Whole records, or (with a `fault`) one line that was held back.
 
+    `line` is the physical line it begins on (from 1), `lines` how many it has.
+    """
+
+    data: bytes
     line: int
+    lines: int
+    fault: str | None = None
+
+
+class Record(NamedTuple):
+    """One record of a file and the physical line that it begins on."""
+
+    data: bytes
+    line: int
+
+
+class Refused(NamedTuple):
+    """What is no row: the line of the file, the reason, the text."""
+
+    row: int
     reason: str
     text: str
 
 
-class Sieve(io.RawIOBase):
-    """A readable stream of the whole lines of `file`; what it held back stands in `faults`.
+def blocks(file: BinaryIO, longest: int, line: int) -> Iterator[Block]:
+    """Cut what is left of `file` into blocks of about a megabyte.
 
     Parameters
     ----------
     file
-        A CSV file with `"` as its quote, opened in binary.
+        A CSV file with `"` as its quote, opened in binary, at the start of a record.
     longest
-        A record longer than so many bytes is held back.
+        A record of more bytes is held back: what is too long on one line, or a quote that is not closed by then.
+    line
+        The physical line that `file` stands at.
     """
-
-    def __init__(self, file: BinaryIO, longest: int) -> None:
-        self.faults: list[Fault] = []
-        self.lines_passed = 0  # physical lines, held back ones included
-        self._file = file
-        self._longest = longest
-        self._rest = b""  # read, but not yet known to end outside of a quote
-        self._ready = memoryview(b"")
-        self._ended = False
-
-    def readable(self) -> bool:
-        """Say that this stream can be read."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Return `size` checked bytes (less only at the end; all of them by default)."""
-        pieces = []
-        wanted = size if size >= 0 else sys.maxsize
-        while wanted and (self._ready or not self._ended or self._rest):
-            if not self._ready:
-                self._ready = memoryview(self._next())
-            pieces.append(self._ready[:wanted])
-            self._ready = self._ready[wanted:]
-            wanted -= len(pieces[-1])
-        return b"".join(pieces)
-
-    def _next(self) -> bytes:
-        """Return the next bytes that end with a line, outside of a quote."""
-        block = b"" if self._ended else self._file.read(_BLOCK)
-        self._ended = self._ended or not block
-        data = self._rest + block
-        cut = len(data) if self._ended else data.rfind(b"\n") + 1
-        cut = _balanced_cut(data, cut)
+    rest = b""
+    ended = False
+    while rest or not ended:
+        if not ended:
+            read = file.read(min(max(_READ, len(rest)), longest + 1 - len(rest)))
+            ended = not read
+            rest += read
+        cut = _last_end(rest, ended=ended)
         if cut:
-            self._rest = data[cut:]
-            return self._checked(data[:cut])
-        self._rest = data
-        if self._ended or len(data) > self._longest:
-            self._hold_back_first_line()
-        return b""
-
-    def _hold_back_first_line(self) -> None:
-        """Nothing in `_rest` up to the limit ends outside of a quote: its first line is at fault."""
-        end = self._rest.find(b"\n") + 1
-        if not end and not self._ended:  # one line longer than the limit: skip to its end
-            head = self._rest[:200]
-            while not end and (block := self._file.read(_BLOCK)):
-                end = block.find(b"\n") + 1
-                self._rest = block
-            self._ended = not end
-            self._rest = self._rest if end else b""
-            self._fault(head, f"line is longer than {self._longest} bytes")
-        elif self._rest:
-            reason = "a quote is opened and never closed" if b'"' in self._rest[: end or None] else "half a line"
-            self._fault(self._rest[: end or None], reason)
-        self._rest = self._rest[end:] if end else b""
-
-    def _checked(self, data: bytes) -> bytes:
-        """Pass `data` on, without the lines that are too long or no UTF-8."""
-        lines = data.count(b"\n") + (not data.endswith(b"\n"))
-        if len(data) <= self._longest and _is_text(data):
-            self.lines_passed += lines
-            return data
-        good = []
-        for line in data.splitlines(keepends=True):
-            if len(line) > self._longest:
-                self._fault(line, f"line is longer than {self._longest} bytes")
-            elif not _is_text(line):
-                self._fault(line, "holds bytes that are no UTF-8 text")
-            else:
-                self.lines_passed += 1
-                good.append(line)
-        return b"".join(good)
-
-    def _fault(self, line: bytes, reason: str) -> None:
-        self.lines_passed += 1
-        self.faults.append(Fault(self.lines_passed, reason, line[:65_536].decode(errors="replace").rstrip("\r\n")))
+            lines = _count(np.frombuffer(rest, np.uint8, cut), _NEWLINE) + (rest[cut - 1] != _NEWLINE)
+            yield Block(rest[:cut], line, lines)
+            rest = rest[cut:]
+        elif rest and (ended or len(rest) > longest):
+            lines = 1
+            data, reason, rest = _held_back(file, rest, longest)
+            yield Block(data, line, lines, reason)
+        else:
+            continue
+        line += lines
 
 
-def _balanced_cut(data: bytes, cut: int) -> int:
-    """Return the last line end at or before `cut` that lies outside of quotes (0: there is none)."""
-    odd = data.count(b'"', 0, cut) % 2
-    while odd and cut > 0:
-        end = data.rfind(b"\n", 0, cut - 1) + 1
-        odd ^= data.count(b'"', end, cut) % 2
-        cut = end
-    return cut
+def _last_end(data: bytes, *, ended: bool) -> int:
+    """Return where the last whole record of `data` ends (0: there is none)."""
+    whole = len(data) if ended else data.rfind(b"\n") + 1
+    codes = np.frombuffer(data, np.uint8, whole)
+    if _count(codes, _QUOTE) % 2 == 0:
+        return whole
+    ends = _record_ends(codes)
+    return int(ends[-1]) if len(ends) else 0
 
 
-def _is_text(data: bytes) -> bool:
+def _count(codes: np.ndarray, code: int) -> int:
+    return int(np.count_nonzero(codes == code))
+
+
+def _record_ends(codes: np.ndarray) -> np.ndarray:
+    """Return the positions after each line end that lies outside of quotes."""
+    ends = np.flatnonzero(codes == _NEWLINE) + 1
+    quotes_before = np.searchsorted(np.flatnonzero(codes == _QUOTE), ends)
+    return np.asarray(ends[quotes_before % 2 == 0])
+
+
+def _held_back(file: BinaryIO, rest: bytes, longest: int) -> tuple[bytes, str, bytes]:
+    """Take the first line off `rest`, since no record up to the limit ends there; returns why, and what follows."""
+    end = rest.find(b"\n") + 1
+    if end:
+        return rest[:end], "a quote is opened and never closed", rest[end:]
+    if len(rest) <= longest:
+        return rest, "half a line: a quote is opened and the file ends", b""
+    head = rest[:LONGEST_TEXT]
+    while not end and (rest := file.read(_READ)):
+        end = rest.find(b"\n") + 1
+    return head, f"line is longer than {longest} bytes", rest[end:]
+
+
+def is_text(data: bytes) -> bool:
+    """Whether `data` is UTF-8 without NUL."""
+    if b"\x00" in data:
+        return False
     try:
-        data.decode()
+        return data.isascii() or bool(data.decode())
     except UnicodeDecodeError:
         return False
-    return b"\x00" not in data
+
+
+def records(block: Block) -> list[Record]:
+    """Split a block into its records, blank ones left out."""
+    ends = _record_ends(np.frombuffer(block.data, np.uint8)).tolist()
+    if not ends or ends[-1] < len(block.data):
+        ends.append(len(block.data))
+    found, start, line = [], 0, block.line
+    for end in ends:
+        data = block.data[start:end]
+        if data.strip(b"\r\n"):
+            found.append(Record(data, line))
+        line += data.count(b"\n")
+        start = end
+    return found
+
+
+def weed(found: list[Record], width: int, delimiter: str) -> tuple[list[Record], list[Refused]]:
+    """Part records into those to be read and lines to be refused.
+
+    A record of several lines of which one is a whole row by itself was made by two wrong quotes, which swallowed
+    that row: its lines are taken apart. Bytes that are no UTF-8 are refused with their record.
+    """
+    good: list[Record] = []
+    refused: list[Refused] = []
+    for record in found:
+        if not is_text(record.data):
+            refused.append(refusal(record, "holds bytes that are no UTF-8 text"))
+            continue
+        lines = _lines(record.data) if b"\n" in record.data[:-1] else []
+        if not any(_is_row(line, width, delimiter) for line in lines):
+            good.append(record)
+            continue
+        for number, line in enumerate(lines, record.line):
+            if _is_row(line, width, delimiter):
+                good.append(Record(line, number))
+            else:
+                refused.append(refusal(Record(line, number), "a quote is opened and never closed"))
+    return good, refused
+
+
+def _lines(data: bytes) -> list[bytes]:
+    return [line + b"\n" for line in data.removesuffix(b"\n").split(b"\n")]
+
+
+def _is_row(line: bytes, width: int, delimiter: str) -> bool:
+    enough = line.count(delimiter.encode()) >= width - 1 > 0
+    return enough and line.count(b'"') % 2 == 0 and fields(line.decode(), delimiter) == width
+
+
+def refusal(record: Record | Block, reason: str) -> Refused:
+    """Refuse a record with its text, without its line end."""
+    return Refused(record.line, reason, record.data.decode(errors="replace").rstrip("\r\n"))
+
+
+def fields(line: str, delimiter: str) -> int:
+    """Return how many columns a line has by itself (0: it is no whole line)."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter, strict=True), []))
+    except csv.Error:
+        return 0
