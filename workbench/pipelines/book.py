@@ -9,7 +9,7 @@ import polars as pl
 from workbench.focus import AMOUNT
 from workbench.settings import Settings
 from workbench.sources.focus import FileRead
-from workbench.sources.focus.bill import MEASURES
+from workbench.sources.focus.totals import MEASURES
 
 if TYPE_CHECKING:
     from workbench.warehouse import Merged, Warehouse

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.settings import FocusSource, Settings, load
-from workbench.sources.focus import find_files
-from workbench.sources.focus.read import choose_columns
+from workbench.sources.focus.files import choose_columns, find_files, read_head
 from workbench.warehouse import Warehouse
 
 _LEAST_FREE = 2 << 30
@@ -47,8 +46,9 @@ def _source(source: FocusSource, settings: Settings) -> Finding:
     what = f"source {source.name}"
     try:
         files = find_files(source.path)
+        delimiter = mapping.delimiter if mapping else ","
         for file in files:
-            choose_columns(file, mapping, mapping.delimiter if mapping else ",")
+            choose_columns(file, read_head(file, delimiter), mapping, delimiter)
     except WorkbenchError as error:
         return Finding(
             what, ok=False, detail=str(error), advice="see the message; `workbench ingest FILE` tries one file"
