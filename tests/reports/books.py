@@ -55,6 +55,13 @@ HTML(f'<div class="wb-scroll"><table class="wb-table"><caption>Cost by unit and 
 """
 
 
+CHANGES = """\
+last, mean = pl.col("cost").last(), pl.col("cost").mean()
+change = daily.group_by("business_unit", maintain_order=True).agg((last - mean).alias("change"))
+plots.changes(change, "business_unit")
+"""
+
+
 def write(
     folder: Path, name: str, cells: Sequence[tuple[str, str]], *, needs: Sequence[str] = (), title: str = "",
     parameters: str = PARAMETERS, about: str = "",
@@ -79,7 +86,7 @@ def rich(folder: Path, name: str = "02_costs", *, needs: Sequence[str] = ()) -> 
     return write(
         folder, name, title="Costs", needs=needs, about="What was spent, on what, and what changed in a week.",
         cells=[
-            ("md", "# Costs\n\nWhat the cloud cost in September, by unit. **All amounts are billed cost**, before tax."),
+            ("md", "# Costs\n\nWhat the cloud cost in September. **All amounts are billed cost**, before tax."),
             ("py", CHARTS),
             ("md", "## By day\n\nWeekends are quieter; the step on the 14th is the new index."),
             ("py", "plots.stacked_daily(daily, label='Billed cost')"),
@@ -88,8 +95,7 @@ def rich(folder: Path, name: str = "02_costs", *, needs: Sequence[str] = ()) -> 
             ("py", "plots.bars(daily, 'business_unit', label='Billed cost')"),
             ("py", TABLE),
             ("md", "### Changes\n\nWeek over week."),
-            ("py", "plots.changes(daily.group_by('business_unit', maintain_order=True).agg((pl.col('cost').last() - "
-                   "pl.col('cost').mean()).alias('change')), 'business_unit')"),
+            ("py", CHANGES),
             ("md", "## Coverage\n\nEvery unit has rows on every day."),
             ("py", "plots.coverage(daily.group_by('day', 'business_unit').agg(pl.len().alias('rows')))"),
             ("py", "plots.line_daily(daily, colour='business_unit')"),

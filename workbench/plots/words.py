@@ -19,7 +19,7 @@ def amount(value: Decimal | float | None, places: int = 2, *, signed: bool = Fal
         return "\N{EN DASH}"
     rounded = _rounded(exact, places)
     sign = MINUS if rounded < 0 else "+" if signed and rounded > 0 else ""
-    return f"{sign}{abs(rounded):,f}"
+    return f"{sign}{rounded.copy_abs():,f}"
 
 
 def _rounded(exact: Decimal, places: int) -> Decimal:
