@@ -50,11 +50,22 @@ class Embedded:
 
     def connect(self) -> Any:  # noqa: ANN401
         """A connection to the owner, which is started if there is none."""
-        # Two seconds of imports, while the owner starts on another core.
+        # Seconds of imports, while the owner starts on another core.
         loading = threading.Thread(target=import_module, args=("snowflake.connector",))
         loading.start()
-        self._address = address = ensure(self._settings)
+        address = ensure(self._settings)
         loading.join()
+        for _ in range(3):
+            try:
+                self._address = address
+                return self._logged_in(address)
+            except OSError as error:
+                if answers(address):
+                    raise _unavailable(self.place, f"its owner (process {address.pid}) refused: {error}") from error
+                address = ensure(self._settings)  # it was idle, and ended this very moment
+        raise _unavailable(self.place, "its owners end as soon as they have started")
+
+    def _logged_in(self, address: Address) -> Any:  # noqa: ANN401
         import snowflake.connector
         from snowflake.connector.errors import Error
 
@@ -80,8 +91,8 @@ class Embedded:
                     CLIENT_PARAMETER: this_process(),
                 },
             )
-        except (Error, OSError) as error:
-            raise _unavailable(self.place, f"its owner (process {address.pid}) refused the connection: {error}") from error
+        except Error as error:
+            raise OSError(str(error)) from error
 
     def init(self) -> list[str]:
         """Ask the owner to run all SQL files."""

@@ -16,21 +16,23 @@ class MergeSql:
 
     table: Table
     columns: tuple[str, ...]
+    suffix: str = ""
+    """Tells the temporary tables of one session from another's: fakesnow keeps a common list of their names."""
 
     @property
     def load(self) -> str:
         """The temporary table of the batch."""
-        return f"{self.table.short}_load"
+        return f"{self.table.short}_load{self.suffix}"
 
     @property
     def twice(self) -> str:
         """The temporary table of the rows whose id the batch holds several times; `nth` is their rank."""
-        return f"{self.table.short}_twice"
+        return f"{self.table.short}_twice{self.suffix}"
 
     @property
     def outcomes(self) -> str:
         """The temporary table of what becomes of each row."""
-        return f"{self.table.short}_outcomes"
+        return f"{self.table.short}_outcomes{self.suffix}"
 
     def temporary_tables(self) -> list[str]:
         """Create the three, empty; once a session, outside of any transaction."""

@@ -11,6 +11,7 @@
 import fcntl
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,8 @@ class Place:
         for folder in (self.database, self.run):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                probe = folder / f".write-{os.getpid()}"
-                probe.write_bytes(b"")
-                probe.unlink()
+                with tempfile.TemporaryFile(dir=folder) as probe:
+                    probe.write(b"can it be written to?")
             except OSError as error:
                 raise WarehouseUnavailable(
                     f"can't write to {folder}: {error.strerror or error}; the embedded warehouse lives in the profile's "

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -38,6 +39,7 @@ class Warehouse:
         self._snowpark: Any = None
         self._prepared: set[str] = set()
         self._columns: dict[str, tuple[str, ...]] = {}
+        self._suffix = f"_{uuid.uuid4().hex[:8]}"
         self._lock = threading.RLock()
 
     @property
@@ -107,7 +109,7 @@ class Warehouse:
         stamp = loaded_at or datetime.now(UTC)
 
         def put_in(cursor: Any) -> Merged:  # noqa: ANN401
-            sql = MergeSql(goal, self._columns_of(cursor, goal))
+            sql = MergeSql(goal, self._columns_of(cursor, goal), self._suffix)
             self._prepare(cursor, sql)
             with parquet_files(data, sql.columns) as files:
                 paths = upload(cursor, files) if files else []
