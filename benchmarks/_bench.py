@@ -23,7 +23,9 @@ def arguments(about: str | None, given: Sequence[str] | None = None) -> argparse
     return parser.parse_args(given)
 
 
-def finish(name: str, data: str, figures: dict[str, Figure], *, quick: bool, units: dict[str, str] | None = None) -> None:
+def finish(
+    name: str, data: str, figures: dict[str, Figure], *, quick: bool, units: dict[str, str] | None = None
+) -> None:
     """Print the table and, as the last line, one JSON object; a full run also writes `results/NAME.json`."""
     rows = [(key, _shown(value), (units or {}).get(key, "")) for key, value in figures.items()]
     print(f"\n{name} on {data}")
@@ -47,7 +49,10 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [tuple(head), *map(tuple, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
-        cells = (text.rjust(width) if i == 1 else text.ljust(width) for i, (text, width) in enumerate(zip(line, widths, strict=True)))
+        cells = (
+            text.rjust(width) if i == 1 else text.ljust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
         print("  ".join(cells).rstrip())
 
 

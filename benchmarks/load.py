@@ -5,6 +5,7 @@ of a year, always the same ones. Each figure is what a caller of `Warehouse.merg
 """
 
 import gc
+import os
 import statistics
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks._bench import Figure, arguments, finish, peak_rss_gb
-from workbench import events, focus, warehouse
+from workbench import focus, warehouse
 from workbench.settings import DemoSource, Embedded, Settings
 from workbench.warehouse import Warehouse
 from workbench.warehouse.place import Place
@@ -53,7 +54,7 @@ def main(given: list[str] | None = None) -> int:
         peaks = [_million(folder, one, figures, repeats), _millions(folder, files, figures, 100_000 // scale, repeats)]
         peaks.append(_bills(folder, MILLION // scale, figures, 1))
     figures["peak_rss_gb"] = max((peak for peak in peaks if peak is not None), default=None)
-    figures["client_peak_rss_gb"] = peak_rss_gb(_pid())
+    figures["client_peak_rss_gb"] = peak_rss_gb(os.getpid())
     finish("load", f"{options.data or 'made here'}, {rows:,} events", figures, quick=options.quick, units=UNITS)
     return 0
 
@@ -63,8 +64,8 @@ def _million(folder: Path, one: Path, figures: dict[str, Figure], repeats: int) 
     first, again, peak = [], [], None
     for number in range(repeats):
         with _warehouse(folder / f"one-{number}") as (found, place):
-            first.append(_seconds(lambda w=found: w.merge([one], "cost_events")))
-            again += [_seconds(lambda w=found: w.merge([one], "cost_events")) for _ in range(repeats)]
+            first.append(_merging(found, [one]))
+            again += [_merging(found, [one]) for _ in range(repeats)]
             peak = max(filter(None, (peak, _owners_peak(place))), default=None)
     figures["copy_merge_1m_s"] = _median(first)
     figures["remerge_1m_s"] = _median(again)
@@ -74,18 +75,18 @@ def _million(folder: Path, one: Path, figures: dict[str, Figure], repeats: int) 
 def _millions(folder: Path, files: list[Path], figures: dict[str, Figure], size: int, repeats: int) -> float | None:
     """Ten million, then batches into them."""
     with _warehouse(folder / "ten") as (found, place):
-        figures["copy_merge_10m_s"] = _seconds(lambda: found.merge(files, "cost_events"))
+        figures["copy_merge_10m_s"] = _merging(found, files)
         tail = pl.scan_parquet(files).sort("timestamp", "event_id").tail(size).collect()
         wide = pl.scan_parquet(files).collect().sample(size, seed=1)
         whole, statements, spread = [], [], []
         for number in range(repeats):
             file = _written(_batch(tail, number), folder / f"batch-{number}")
             with _statements() as spent:
-                whole.append(_seconds(lambda f=file: found.merge([f], "cost_events")))
+                whole.append(_merging(found, [file]))
             statements.append(sum(spent))
         for number in range(repeats):
             file = _written(_batch(wide, repeats + number), folder / f"wide-{number}")
-            spread.append(_seconds(lambda f=file: found.merge([f], "cost_events")))
+            spread.append(_merging(found, [file]))
         figures["merge_100k_into_10m_s"] = _median(whole)
         figures["merge_100k_statements_s"] = _median(statements)
         figures["merge_100k_wide_s"] = _median(spread)
@@ -96,8 +97,8 @@ def _bills(folder: Path, rows: int, figures: dict[str, Figure], repeats: int) ->
     """Bill lines with every FOCUS column."""
     file = _written(_lines(rows), folder / "bill")
     with _warehouse(folder / "bills") as (found, place):
-        figures["focus_copy_merge_1m_s"] = _seconds(lambda: found.merge([file], "focus_costs"))
-        again = [_seconds(lambda: found.merge([file], "focus_costs")) for _ in range(repeats)]
+        figures["focus_copy_merge_1m_s"] = _merging(found, [file], "focus_costs")
+        again = [_merging(found, [file], "focus_costs") for _ in range(repeats)]
         figures["focus_remerge_1m_s"] = _median(again)
         return _owners_peak(place)
 
@@ -121,7 +122,7 @@ def _events(first: int, rows: int, of: int) -> pl.DataFrame:
         currency=pl.lit("USD"),
         observed_at=pl.lit(OBSERVED),
         loaded_at=pl.lit(OBSERVED),
-    ).cast({"cost_amount": events.AMOUNT, "timestamp": pl.Datetime("us"), "observed_at": pl.Datetime("us")})
+    ).cast({"cost_amount": focus.AMOUNT, "timestamp": pl.Datetime("us"), "observed_at": pl.Datetime("us")})
 
 
 def _lines(rows: int) -> pl.DataFrame:
@@ -129,7 +130,7 @@ def _lines(rows: int) -> pl.DataFrame:
     base = _events(0, rows, rows)
     fields: dict[str, pl.Expr] = {}
     for index, (name, kind) in enumerate(focus.COLUMNS.items()):
-        amount = pl.col("cost_amount") if index % 2 else pl.col("cost_amount") + pl.lit(1).cast(events.AMOUNT)
+        amount = pl.col("cost_amount") if index % 2 else pl.col("cost_amount") + pl.lit(1).cast(focus.AMOUNT)
         fields[name] = {
             "amount": amount,
             "quantity": amount.cast(pl.Decimal(38, 18)),
@@ -137,7 +138,9 @@ def _lines(rows: int) -> pl.DataFrame:
             "tags": pl.struct(team="business_unit").struct.json_encode() if name == "Tags" else pl.lit(None, pl.String),
             "text": pl.col("resource_id") if index % 5 == 0 else pl.lit(name),
         }[kind]
-    return base.select("event_id", **fields, **{n: pl.col(n) for n in ("business_unit", "project_id", "environment", "observed_at")})
+    return base.select(
+        "event_id", **fields, **{n: pl.col(n) for n in ("business_unit", "project_id", "environment", "observed_at")}
+    )
 
 
 def _batch(rows: pl.DataFrame, number: int) -> pl.DataFrame:
@@ -148,9 +151,9 @@ def _batch(rows: pl.DataFrame, number: int) -> pl.DataFrame:
         event_id=pl.when(new).then(pl.format("new-{}-{}", pl.lit(number), "event_id")).otherwise("event_id"),
         timestamp=pl.when(new).then(pl.col("timestamp") + pl.duration(hours=1)).otherwise("timestamp"),
         cost_amount=pl.when(dearer)
-        .then(pl.col("cost_amount") + pl.lit(1 + number).cast(events.AMOUNT))
+        .then(pl.col("cost_amount") + pl.lit(1 + number).cast(focus.AMOUNT))
         .otherwise("cost_amount")
-        .cast(events.AMOUNT),
+        .cast(focus.AMOUNT),
         observed_at=pl.col("observed_at") + pl.duration(days=1 + number),
     )
 
@@ -216,10 +219,11 @@ def _statements() -> Iterator[list[float]]:
         SnowflakeCursor.execute = plain
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _merging(found: Warehouse, files: list[Path], table: str = "cost_events") -> float:
+    """Seconds of one merge."""
     gc.collect()
     start = time.perf_counter()
-    work()
+    found.merge(files, table)
     return time.perf_counter() - start
 
 
@@ -230,12 +234,6 @@ def _median(values: list[float]) -> float:
 def _owners_peak(place: Place) -> float | None:
     address = place.read()
     return peak_rss_gb(address.pid) if address else None
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()
 
 
 if __name__ == "__main__":

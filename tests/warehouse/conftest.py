@@ -90,15 +90,14 @@ def costs(prefix: str, amounts: list[str], observed: datetime = DAY, **columns: 
         },
         schema=events.COST,
     )
-    return rows.with_columns(
-        pl.lit(value).cast(events.COST[name]).alias(name) for name, value in columns.items()
-    )
+    return rows.with_columns(pl.lit(value).cast(events.COST[name]).alias(name) for name, value in columns.items())
 
 
 def bill(prefix: str, lines: list[dict[str, object]], observed: datetime = DAY) -> pl.DataFrame:
     """Lines of a bill with the given columns, the rest empty; ids `prefix-0` …."""
     full = [
-        {"event_id": f"{prefix}-{i}", "BillingCurrency": "EUR", "observed_at": observed, "ServiceName": "compute"} | line
+        {"event_id": f"{prefix}-{i}", "BillingCurrency": "EUR", "observed_at": observed, "ServiceName": "compute"}
+        | line
         for i, line in enumerate(lines)
     ]
     return pl.DataFrame(full, schema=focus.SCHEMA)

@@ -4,8 +4,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from workbench import warehouse
 from workbench.settings import DemoSource, Settings, Snowflake
 from workbench.warehouse.account import parameters
@@ -51,15 +49,17 @@ def test_a_private_key_is_a_file(tmp_path: Path) -> None:
 
 def test_making_the_warehouse_does_not_connect(tmp_path: Path) -> None:
     settings = Settings(
-        name="t", root=tmp_path, sources=[DemoSource(name="d", end=date(2025, 1, 1))], warehouse=section(connection_name="x")
+        name="t",
+        root=tmp_path,
+        sources=[DemoSource(name="d", end=date(2025, 1, 1))],
+        warehouse=section(connection_name="x"),
     )
     found = warehouse.session(settings)
     assert found.engine == "snowflake"
     assert repr(found) == "Warehouse(snowflake, not connected)"
 
 
-def test_an_expired_session_is_known_for_what_it_is(tmp_path: Path) -> None:
-    pytest.importorskip("snowflake.connector")
+def test_an_expired_session_is_known_for_what_it_is() -> None:
     from snowflake.connector.errors import ProgrammingError
 
     from workbench.warehouse.account import Account

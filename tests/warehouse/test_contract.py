@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.warehouse.conftest import DAY, costs, total
-from workbench import events
+from workbench import focus
 from workbench.errors import WarehouseError
 from workbench.warehouse import Warehouse
 
@@ -21,7 +21,9 @@ EARLIER = DAY - timedelta(days=10)
 def test_a_frame_comes_back_as_it_went_in(engine: Warehouse) -> None:
     given = costs("round", ["0.000000000001", "-12345678901234567890.123456789012", "0"])
     engine.merge(given, "cost_events", loaded_at=DAY)
-    found = engine.query("SELECT * FROM finops_curated.cost_events WHERE business_unit = ? ORDER BY event_id", ["round"])
+    found = engine.query(
+        "SELECT * FROM finops_curated.cost_events WHERE business_unit = ? ORDER BY event_id", ["round"]
+    )
     assert_frame_equal(found, given)
 
 
@@ -278,7 +280,9 @@ def test_the_outcomes_add_up_to_the_batch(engine: Warehouse) -> None:
 
 
 def test_rows_without_what_a_merge_needs_are_refused_as_a_whole(engine: Warehouse) -> None:
-    batch = pl.concat([costs("needs", ["1"]), costs("needs", ["2"]).with_columns(event_id=None)], how="vertical_relaxed")
+    batch = pl.concat(
+        [costs("needs", ["1"]), costs("needs", ["2"]).with_columns(event_id=None)], how="vertical_relaxed"
+    )
     with pytest.raises(WarehouseError, match="1 of 2 rows have no event_id"):
         engine.merge(batch, "cost_events")
     assert total(engine, "needs") is None
@@ -290,10 +294,16 @@ def test_a_table_without_events_can_not_be_merged_into(engine: Warehouse) -> Non
 
 
 def test_business_and_resource_events_merge_too(engine: Warehouse) -> None:
-    shared = {"event_id": ["b1"], "timestamp": [DAY], "business_unit": ["br"], "observed_at": [DAY], "currency": ["EUR"]}
-    business = pl.DataFrame(shared | {"revenue_impact": [Decimal("9.5")]}).cast({"revenue_impact": events.AMOUNT})
+    shared = {
+        "event_id": ["b1"],
+        "timestamp": [DAY],
+        "business_unit": ["br"],
+        "observed_at": [DAY],
+        "currency": ["EUR"],
+    }
+    business = pl.DataFrame(shared | {"revenue_impact": [Decimal("9.5")]}).cast({"revenue_impact": focus.AMOUNT})
     resource = pl.DataFrame(shared | {"utilization": [0.5], "cost_estimate": [Decimal(1)]}).cast(
-        {"cost_estimate": events.AMOUNT}
+        {"cost_estimate": focus.AMOUNT}
     )
     assert engine.merge(business, "business_events").inserted == 1
     assert engine.merge(resource, "resource_events").inserted == 1
@@ -312,5 +322,7 @@ def test_status_tells_rows_and_span_of_every_table(engine: Warehouse) -> None:
 
 def test_the_snowpark_session_sees_the_same(engine: Warehouse) -> None:
     engine.merge(costs("snowpark", ["1", "2"]), "cost_events")
-    rows = engine.session.sql("SELECT SUM(cost_amount) FROM finops_curated.cost_events WHERE business_unit = 'snowpark'")
+    rows = engine.session.sql(
+        "SELECT SUM(cost_amount) FROM finops_curated.cost_events WHERE business_unit = 'snowpark'"
+    )
     assert rows.collect()[0][0] == 3

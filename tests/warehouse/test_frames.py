@@ -33,7 +33,16 @@ def test_a_text_is_no_list_of_parameters() -> None:
         bind("AWS")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("sql", ["select 1", "  (SELECT 1)", "-- a word\nWITH x AS (SELECT 1) SELECT * FROM x", "/* ; */ SHOW TABLES", "SELECT ';' AS a;"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 1",
+        "  (SELECT 1)",
+        "-- a word\nWITH x AS (SELECT 1) SELECT * FROM x",
+        "/* ; */ SHOW TABLES",
+        "SELECT ';' AS a;",
+    ],
+)
 def test_reading_is_allowed(sql: str) -> None:
     check_reads_only(sql)
 

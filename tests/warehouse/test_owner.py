@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.warehouse.conftest import costs, embedded_settings, total
+from tests.warehouse.conftest import DAY, costs, embedded_settings, total
 from workbench import warehouse
 from workbench.errors import WarehouseError, WarehouseUnavailable
 from workbench.settings import Settings
@@ -38,8 +39,9 @@ def own(tmp_path: Path) -> Iterator[Settings]:
 def child(code: str, state: Path, *arguments: str) -> "subprocess.Popen[str]":
     """Another process that works on the same warehouse as `w`."""
     head = (
-        "import sys\nfrom pathlib import Path\nfrom tests.warehouse.conftest import costs, embedded_settings, total\n"
-        "from workbench import warehouse\nw = warehouse.session(embedded_settings(Path(sys.argv[1])))\n"
+        "import sys; from pathlib import Path; from workbench import warehouse\n"
+        "from tests.warehouse.conftest import costs, embedded_settings, total\n"
+        "w = warehouse.session(embedded_settings(Path(sys.argv[1])))\n"
     )
     return subprocess.Popen(
         [sys.executable, "-c", head + code, str(state), *arguments],
@@ -114,7 +116,7 @@ def test_a_client_killed_in_a_transaction_leaves_nothing_behind(own: Settings) -
         process.communicate()
         # Until the owner has noticed, the dead client's rows are taken; a merge waits and tries again.
         time.sleep(1.5)
-        merged = found.merge(costs("dead", ["5"]).with_columns(observed_at=costs("x", ["1"])["observed_at"].dt.offset_by("1d")), "cost_events")
+        merged = found.merge(costs("dead", ["5"], observed=DAY + timedelta(1)), "cost_events")
         assert merged.restated == 1
         assert total(found, "dead") == 5
 

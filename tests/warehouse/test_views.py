@@ -1,5 +1,7 @@
-"""The models, on data where a join by row offset or by event would be wrong. Each test has currencies of its own,
-because a covered day is a matter of a currency's bill."""
+"""The models, on data where a join by row offset or by event would be wrong.
+
+Each test has currencies of its own, because a covered day is a matter of a currency's bill.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -118,7 +120,9 @@ def test_a_restated_line_counts_once(engine: Warehouse) -> None:
     first = bill("once", [line(0, "1", "HHH")])
     engine.merge(first, "focus_costs")
     engine.merge(
-        first.with_columns(BilledCost=pl.lit(Decimal(3)).cast(pl.Decimal(38, 12)), observed_at=pl.lit(datetime(2025, 5, 1, tzinfo=UTC))),
+        first.with_columns(
+            BilledCost=pl.lit(Decimal(3)).cast(pl.Decimal(38, 12)), observed_at=pl.lit(datetime(2025, 5, 1, tzinfo=UTC))
+        ),
         "focus_costs",
     )
     assert units(engine, "HHH")[0, "web"]["daily_cost"] == 3

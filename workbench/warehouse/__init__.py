@@ -2,7 +2,7 @@
 
     with workbench.warehouse.session(settings) as warehouse:
         warehouse.merge(costs, "finops_curated.focus_costs")
-        warehouse.query("SELECT SUM(BilledCost) AS cost FROM finops_curated.focus_costs WHERE ProviderName = ?", ["AWS"])
+        warehouse.query("SELECT SUM(BilledCost) AS c FROM finops_curated.focus_costs WHERE ProviderName = ?", ["AWS"])
 
 The embedded database has one owner, a small process of its own that is started by whoever needs it first and ends
 after minutes of idleness (`owner`, `client`). Everybody else is its client, over Snowflake's protocol on 127.0.0.1.

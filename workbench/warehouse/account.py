@@ -77,7 +77,5 @@ class Account:
         if not cursor.fetchone()[0]:
             cursor.execute("INSERT INTO finops_staging.merge_locks (table_name) VALUES (?)", (table,))
         with transaction(cursor):
-            cursor.execute(
-                "UPDATE finops_staging.merge_locks SET taken_at = SYSDATE() WHERE table_name = ?", (table,)
-            )
+            cursor.execute("UPDATE finops_staging.merge_locks SET taken_at = SYSDATE() WHERE table_name = ?", (table,))
             yield

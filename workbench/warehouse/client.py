@@ -129,8 +129,10 @@ class Embedded:
 
 
 def _no_second_try() -> Iterator[int]:
-    """The connector's policy for requests that fail. The owner is on this machine: what fails once fails for good,
-    and `Warehouse` knows what to do."""
+    """The connector's policy for requests that fail: none.
+
+    The owner is on this machine: what fails once fails for good, and `Warehouse` knows what to do.
+    """
     yield 0
     raise ConnectionError("the owner of the embedded warehouse does not answer")
 
@@ -185,7 +187,7 @@ def stop(settings: SettingsLike) -> bool:
     until = time.monotonic() + 20
     while place.owned():
         if time.monotonic() > until:
-            raise _unavailable(place, f"its owner (process {address.pid}) does not end; `kill -9 {address.pid}` ends it")
+            raise _unavailable(place, f"its owner does not end; `kill -9 {address.pid}` ends it")
         time.sleep(0.02)
     return True
 
@@ -231,7 +233,7 @@ def _unavailable(place: Place, what: str) -> WarehouseUnavailable:
 def _ask(address: Address, path: str, method: str = "GET") -> dict[str, Any]:
     """One of the owner's own routes. Raises OSError when nobody, or somebody else, answers."""
     url = f"http://{address.host}:{address.port}{path}"
-    request = urllib.request.Request(url, method=method, headers={TOKEN_HEADER: address.token})  # noqa: S310
+    request = urllib.request.Request(url, method=method, headers={TOKEN_HEADER: address.token})
     try:
         with urllib.request.urlopen(request, timeout=START_S if method == "POST" else HEALTH_S) as answer:  # noqa: S310
             return dict(json.load(answer))

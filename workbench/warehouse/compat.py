@@ -18,7 +18,8 @@ EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (TIMESTAMP_NTZ has no zone)
 def import_quickly() -> None:
     """Import fakesnow without what it imports only because it is there, which takes longer than all the rest.
 
-    The owner's process needs none of it; `import pandas` fails in it from now on."""
+    The owner's process needs none of it; `import pandas` fails in it from now on.
+    """
     sys.modules.update(dict.fromkeys(("boto3", "botocore", "aioboto3", "aiobotocore", "pandas")))  # type: ignore[arg-type]
     import pyarrow as pa
 
@@ -39,8 +40,10 @@ def apply(on_fatal: Callable[[str], None]) -> None:
 
 
 def _errors_are_answers(on_fatal: Callable[[str], None]) -> None:
-    """A DuckDB error that fakesnow does not know becomes HTTP 500, which the connector takes for a lost server and
-    repeats; a statement that failed once would run again and again inside a broken transaction."""
+    """A DuckDB error that fakesnow does not know becomes HTTP 500, and the connector repeats the statement.
+
+    A statement that failed once would run again and again inside a broken transaction.
+    """
     import duckdb
     from fakesnow.cursor import FakeSnowflakeCursor
     from snowflake.connector.errors import ProgrammingError
@@ -61,9 +64,11 @@ def _errors_are_answers(on_fatal: Callable[[str], None]) -> None:
 
 
 def _bindings_keep_their_types() -> None:
-    """A bound decimal fails (`int('1.5')`), and a bound time comes with a zone, which makes DuckDB convert the whole
-    column instead of skipping the row groups outside the range."""
-    server = import_module("fakesnow.server")
+    """A bound decimal fails (`int('1.5')`), and a bound time comes with a zone.
+
+    The zone makes DuckDB convert the whole column instead of skipping the row groups outside the range.
+    """
+    server: Any = import_module("fakesnow.server")
     plain = server.from_binding
 
     def from_binding(binding: dict[str, str]) -> object:
@@ -80,15 +85,17 @@ def _bindings_keep_their_types() -> None:
 
 
 def _uploads_are_copies() -> None:
-    """A PUT goes through HTTP and the server's memory, file by file. Client and owner share a disk: let the
-    connector copy."""
-    server = import_module("fakesnow.server")
+    """A PUT goes through HTTP and the server's memory, file by file.
+
+    Client and owner share a disk: let the connector copy.
+    """
+    server: Any = import_module("fakesnow.server")
     server.gcs_stage_info = lambda _request, _expression, data: data["stageInfo"]
 
 
 def _temporary_tables_can_be_copied_into() -> None:
     """COPY INTO looks for its target's columns in the named schema, where DuckDB keeps no temporary tables."""
-    copy_into = import_module("fakesnow.copy_into")
+    copy_into: Any = import_module("fakesnow.copy_into")
     plain = copy_into._describe_table  # noqa: SLF001
 
     def describe(table: Any, connection: Any, database: str, schema: str) -> list[tuple[str, str]]:  # noqa: ANN401
@@ -106,9 +113,11 @@ def _temporary_tables_can_be_copied_into() -> None:
 
 
 def _sums_are_exact() -> None:
-    """SUM(amount) becomes SUM(TRY_CAST(amount AS DOUBLE)): money as a binary fraction, another sum every time. What
-    this gives up is SUM over text, which Snowflake takes for numbers."""
-    transforms = import_module("fakesnow.transforms.transforms")
+    """SUM(amount) becomes SUM(TRY_CAST(amount AS DOUBLE)): money as a binary fraction, another sum every time.
+
+    What this gives up is SUM over text, which Snowflake takes for numbers.
+    """
+    transforms: Any = import_module("fakesnow.transforms.transforms")
     exp = import_module("sqlglot").exp
 
     def keep_type(expression: Any) -> Any:  # noqa: ANN401
@@ -117,14 +126,15 @@ def _sums_are_exact() -> None:
             return exp.alias_(expression, name, quoted=True) if name else expression
         return expression
 
-    import_module("fakesnow.transforms").numeric_agg_implicit_cast = keep_type
+    transforms_used: Any = import_module("fakesnow.transforms")
+    transforms_used.numeric_agg_implicit_cast = keep_type
 
 
 def _no_time_stays_no_time() -> None:
     """A NULL time arrives as 1970-01-01."""
     import pyarrow as pa
 
-    arrow = import_module("fakesnow.arrow")
+    arrow: Any = import_module("fakesnow.arrow")
     plain = arrow.timestamp_to_sf_struct
 
     def with_nulls(times: Any) -> Any:  # noqa: ANN401
@@ -140,7 +150,7 @@ def _no_time_stays_no_time() -> None:
 
 def _results_are_forgotten() -> None:
     """Every result of every query is kept for ever, for RESULT_SCAN."""
-    server = import_module("fakesnow.server")
+    server: Any = import_module("fakesnow.server")
     server.shared_fs.results_cache = Recent(keep=8)
 
 

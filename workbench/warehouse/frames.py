@@ -97,9 +97,7 @@ def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     for name, dtype in frame.schema.items():
         if isinstance(dtype, pl.Datetime):
             moment = pl.col(name).cast(pl.Datetime("us", dtype.time_zone))
-            casts.append(
-                moment.dt.convert_time_zone("UTC") if dtype.time_zone else moment.dt.replace_time_zone("UTC")
-            )
+            casts.append(moment.dt.convert_time_zone("UTC") if dtype.time_zone else moment.dt.replace_time_zone("UTC"))
         elif dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0 and _fits(frame[name])):
             casts.append(pl.col(name).cast(pl.Int64))
     return frame.with_columns(casts).rename(_name)

@@ -26,7 +26,7 @@ AMOUNTS = pl.Schema(
 CONFLICTS = pl.Schema({"event_id": pl.String(), "currency": pl.String(), "old": AMOUNT, "new": AMOUNT})
 
 OUTCOMES = ("inserted", "restated", "unchanged", "older", "repeated", "conflict")
-_SHOWN = {"confirmed": "unchanged", "refreshed": "unchanged"}
+_SHOWN = {"confirmed": "unchanged"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,8 @@ def _write(cursor: Any, sql: MergeSql, rows: dict[str, int], stamp: Any, span: t
     if "restated" in rows:
         cursor.execute(sql.keep_history(), (stamp, *span))
         cursor.execute(sql.restate(), (stamp, *span))
-    if "refreshed" in rows:
-        cursor.execute(sql.refresh(), span)
     if "confirmed" in rows:
+        cursor.execute(sql.refresh(), span)
         cursor.execute(sql.confirm(), span)
     if "inserted" in rows:
         cursor.execute(sql.insert(all_new=set(rows) == {"inserted"}), (stamp,))
@@ -102,7 +101,7 @@ def _summed(counted: pl.DataFrame, cursor: Any, sql: MergeSql) -> Merged:  # noq
     numbers = dict(amounts.group_by("outcome").agg(pl.col("rows").sum()).iter_rows())
     conflicting = pl.DataFrame(schema=CONFLICTS)
     if "conflict" in numbers:
-        conflicting = received(cursor.execute(sql.conflicts(MOST_CONFLICTS))).cast(dict(CONFLICTS))
+        conflicting = received(cursor.execute(sql.conflicts(MOST_CONFLICTS))).cast(CONFLICTS)
     return _made(amounts, conflicting)
 
 
@@ -121,7 +120,7 @@ def _by_outcome(amounts: pl.DataFrame) -> pl.DataFrame:
             pl.col("amount").sum(),
             pl.when(known).then(pl.col("amount_before").sum()).alias("amount_before"),
         )
-        .cast(dict(AMOUNTS))
+        .cast(AMOUNTS)
         .sort("outcome", "currency")
     )
 

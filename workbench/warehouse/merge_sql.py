@@ -4,7 +4,9 @@ Three temporary tables take part: `_load` holds the batch as it came, `_twice` t
 times, `_outcomes` what becomes of each row.
 """
 
-from collections.abc import Iterable, Sequence
+# ruff: noqa: S608, ISC004 (names come from tables.py and from the table itself; values are bound)
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench.warehouse.tables import Table
@@ -72,7 +74,8 @@ class MergeSql:
             f"(SELECT {t.key} FROM {self.load} GROUP BY {t.key} HAVING COUNT(*) > 1)",
             f"DELETE FROM {self.load} WHERE {t.key} IN (SELECT {t.key} FROM {self.twice})",
             f"INSERT INTO {self.load} ({names}) SELECT {names} FROM {self.twice} WHERE nth = 1",
-            f"INSERT INTO {self.outcomes} SELECT s.{t.key}, CASE WHEN {_same((*t.content, t.currency))} THEN 'repeated' "
+            f"INSERT INTO {self.outcomes} SELECT s.{t.key}, "
+            f"CASE WHEN {_same((*t.content, t.currency))} THEN 'repeated' "
             f"WHEN s.observed_at = t.observed_at THEN 'conflict' ELSE 'older' END, "
             f"s.{t.currency}, s.{t.amount}, t.{t.amount} "
             f"FROM {self.twice} s JOIN {self.twice} t ON t.{t.key} = s.{t.key} AND t.nth = 1 WHERE s.nth > 1",
@@ -81,24 +84,18 @@ class MergeSql:
     def decide(self) -> str:
         """What becomes of each row of the batch. Binds: this merge's loaded_at, first and last period.
 
-        `confirmed` and `refreshed` are unchanged rows that were observed later, the second with other descriptions.
+        `confirmed` rows are unchanged ones that were observed later.
         """
         t = self.table
-        descriptions = [
-            name
-            for name in self.columns
-            if name not in {t.key, t.period, t.currency, "observed_at", "loaded_at", *t.content, *t.provenance}
-        ]
         # Only the columns that are compared, so that the engine reads no others.
-        compared = ", ".join((t.key, "observed_at", "loaded_at", t.currency, *t.content, *descriptions))
+        compared = ", ".join((t.key, "observed_at", "loaded_at", t.currency, *t.content))
         return (
             f"INSERT INTO {self.outcomes} SELECT s.{t.key}, CASE "
             f"WHEN t.{t.key} IS NULL THEN 'inserted' "
             f"WHEN NOT {_same([t.currency])} THEN 'conflict' "
             f"WHEN {_same(t.content)} THEN CASE "
             f"WHEN t.loaded_at = ? THEN 'repeated' "
-            f"WHEN s.observed_at <= t.observed_at THEN 'unchanged' "
-            f"WHEN {_same(descriptions)} THEN 'confirmed' ELSE 'refreshed' END "
+            f"WHEN s.observed_at <= t.observed_at THEN 'unchanged' ELSE 'confirmed' END "
             f"WHEN s.observed_at > t.observed_at THEN 'restated' "
             f"WHEN s.observed_at < t.observed_at THEN 'older' "
             f"ELSE 'conflict' END, s.{t.currency}, s.{t.amount}, t.{t.amount} "
@@ -133,16 +130,19 @@ class MergeSql:
     def restate(self) -> str:
         """New versions over old ones. Binds: loaded_at, first and last period."""
         names = [name for name in self.columns if name not in {self.table.key, self.table.period, "loaded_at"}]
-        return self._update("loaded_at = CAST(? AS TIMESTAMP_NTZ), " + _set(names), ["restated"])
+        return self._update("loaded_at = CAST(? AS TIMESTAMP_NTZ), " + _set(names), "restated")
 
     def refresh(self) -> str:
-        """New descriptions, same content. Binds: first and last period."""
-        names = [name for name in self.columns if name not in {self.table.key, self.table.period, "loaded_at"}]
-        return self._update(_set(names), ["refreshed"])
+        """New descriptions for confirmed rows, where they differ. Binds: first and last period."""
+        t = self.table
+        fixed = {t.key, t.period, t.currency, "loaded_at", "observed_at", *t.content}
+        described = [name for name in self.columns if name not in fixed]
+        differ = [name for name in described if name not in t.provenance]
+        return f"{self._update(_set(described), 'confirmed')} AND NOT {_same(differ)}"
 
     def confirm(self) -> str:
         """The same, seen later, so that what was observed between can't win. Binds: first and last period."""
-        return self._update("observed_at = s.observed_at", ["confirmed"])
+        return self._update("observed_at = s.observed_at", "confirmed")
 
     def insert(self, *, all_new: bool) -> str:
         """The new rows. Binds: loaded_at."""
@@ -152,12 +152,11 @@ class MergeSql:
             return start
         return f"{start} JOIN {self.outcomes} o ON o.event_id = s.{self.table.key} AND o.outcome = 'inserted'"
 
-    def _update(self, assignments: str, outcomes: Sequence[str]) -> str:
+    def _update(self, assignments: str, outcome: str) -> str:
         t = self.table
-        wanted = ", ".join(f"'{outcome}'" for outcome in outcomes)
         return (
             f"UPDATE {t.name} t SET {assignments} FROM (SELECT l.* FROM {self.load} l "
-            f"JOIN {self.outcomes} o ON o.event_id = l.{t.key} WHERE o.outcome IN ({wanted})) s "
+            f"JOIN {self.outcomes} o ON o.event_id = l.{t.key} WHERE o.outcome = '{outcome}') s "
             f"WHERE t.{t.key} = s.{t.key} AND t.{t.period} >= ? AND t.{t.period} <= ?"
         )
 

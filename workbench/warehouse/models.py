@@ -17,7 +17,9 @@ def statements(text: str) -> list[str]:
 
     from snowflake.connector.util_text import split_statements
 
-    parts = (part.strip().removesuffix(";").strip() for part, _ in split_statements(StringIO(text), remove_comments=True))
+    parts = (
+        part.strip().removesuffix(";").strip() for part, _ in split_statements(StringIO(text), remove_comments=True)
+    )
     return [part for part in parts if part]
 
 

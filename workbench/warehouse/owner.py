@@ -148,13 +148,15 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
         service.end_all()
         with contextlib.suppress(Exception):  # a broken database can't be checkpointed
             _checkpoint()
+            # The lock on the file goes now, before the owner's lock: the next owner can open it at once.
+            import_module("fakesnow.server").shared_fs.duck_conn.execute("DETACH FINOPS")
         log.info("end")
     return 1 if broken.is_set() else 0
 
 
 @contextlib.contextmanager
 def _told_to_end() -> Iterator[None]:
-    """uvicorn ends in order on SIGTERM and SIGINT, and then raises them again: by then they have done their work."""
+    """Uvicorn ends in order on SIGTERM and SIGINT, and then raises them again: by then they have done their work."""
     signals = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: None) for number in signals]
     try:

@@ -1,11 +1,11 @@
 """Where the embedded warehouse lies in the state folder, and who holds it.
 
-    <state>/warehouse/FINOPS.db      the database
-    <state>/run/warehouse.json       the owner's address and token (0600)
-    <state>/run/warehouse.log        what the owner has to say
-    <state>/run/start.lock           held while somebody starts an owner
-    <state>/run/owner.lock           held by the owner as long as it lives
-    <state>/run/TABLE.lock           held while somebody merges into TABLE
+<state>/warehouse/FINOPS.db      the database
+<state>/run/warehouse.json       the owner's address and token (0600)
+<state>/run/warehouse.log        what the owner has to say
+<state>/run/start.lock           held while somebody starts an owner
+<state>/run/owner.lock           held by the owner as long as it lives
+<state>/run/TABLE.lock           held while somebody merges into TABLE
 """
 
 import fcntl
@@ -53,8 +53,8 @@ class Place:
                     probe.write(b"can it be written to?")
             except OSError as error:
                 raise WarehouseUnavailable(
-                    f"can't write to {folder}: {error.strerror or error}; the embedded warehouse lives in the profile's "
-                    f"state folder: make it writable, free some space, or set `state:` in the profile to another folder"
+                    f"can't write to {folder}: {error.strerror or error}; the embedded warehouse lives in the "
+                    "profile's state folder: make it writable, free some space, or set `state:` in the profile to another folder"
                 ) from error
 
     def read(self) -> Address | None:

@@ -91,9 +91,7 @@ class Service:
         self._clients[session] = str(data.get("SESSION_PARAMETERS", {}).get(CLIENT_PARAMETER, ""))
         return response
 
-    def _guarded(
-        self, answer: Callable[[], Awaitable[dict[str, Any]]]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(self, answer: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             if request.headers.get(TOKEN_HEADER) != self._token:
                 return JSONResponse({"error": "wrong token"}, status_code=403)

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,10 @@ def _linked(given: Sequence[Path], folder: Path, columns: Sequence[str]) -> list
     return files
 
 
-def _check(given: Sequence[str] | pl.Schema, columns: Sequence[str], what: str) -> None:
+def _check(given: Iterable[str], columns: Sequence[str], what: str) -> None:
     if strange := unknown_columns(given, columns):
         hints = "".join(did_you_mean(name, columns) for name in strange[:1])
         raise WarehouseError(
-            f"{what} has columns that the table has not: {', '.join(strange[:10])}; the table has {', '.join(columns)}{hints}"
+            f"{what} has columns that the table has not: {', '.join(strange[:10])}; "
+            f"the table has {', '.join(columns)}{hints}"
         )

@@ -89,7 +89,7 @@ def table(name: str) -> Table:
 
 
 def column(name: str) -> str:
-    """`name`, if it is a plain identifier. Raises WarehouseError for anything else, so that no SQL comes in by a name."""
+    """`name`, if it is a plain identifier, so that no SQL comes in by a name. Raises WarehouseError if not."""
     if not _NAME.fullmatch(name):
         raise WarehouseError(f"'{name[:60]}' can't be a column's name: letters, digits and underscores only")
     return name
