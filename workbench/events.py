@@ -87,6 +87,8 @@ _FAR_FUTURE = timedelta(days=2)
 _LONGEST_TEXT = 4_096
 _LONGEST_METADATA = 65_536
 _SEPARATOR = "\x1f"
+_SEPARATOR_BYTES = _SEPARATOR.encode()
+_digest = xxhash.xxh3_128_hexdigest
 _AMOUNTS = ("cost_amount", "revenue_impact", "cost_estimate")
 _AMOUNT_AS_NUMBER = re.compile(rf'"(?:{"|".join(_AMOUNTS)})"\s*:\s*-?\d'.encode())
 _NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
@@ -192,9 +194,12 @@ def ids(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     """
     if not columns:
         raise EventError("an id needs at least one column; name those that identify a row")
-    key = pl.concat_str([_key_text(frame[name]) for name in columns], separator=_SEPARATOR)
-    keys = frame.select(key.str.strip_chars_end(_SEPARATOR).cast(pl.Binary)).to_series().to_list()
-    return pl.Series("event_id", list(map(xxhash.xxh3_128_hexdigest, keys)), _TEXT)
+    empty = {name for name in columns if frame[name].null_count() == frame.height}
+    last = max((at for at, name in enumerate(columns) if name not in empty), default=0)
+    texts = [pl.lit("") if name in empty and at < last else _key_text(frame[name])
+             for at, name in enumerate(columns[: last + 1])]  # fmt: skip
+    keys = frame.select(pl.concat_str(texts, separator=_SEPARATOR).cast(pl.Binary)).to_series().to_list()
+    return pl.Series("event_id", [_digest(key.rstrip(_SEPARATOR_BYTES)) for key in keys], _TEXT)
 
 
 def _key_text(column: pl.Series) -> pl.Expr:

@@ -11,8 +11,8 @@ import polars as pl
 
 from workbench.focus import TIME
 
-_PLAIN_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)$"
-_WITH_EXPONENT = r"^[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+$"
+_PLAIN_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
+_WITH_EXPONENT = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+$"
 _NO_NUMBER = r"(?i)^[+-]?(?:nan|inf|infinity)$"
 _HAS_ZONE = r"(?:[zZ]| ?UTC|:\d{2}(?:\.\d+)? ?[+-]\d{2}(?::?\d{2})?)$"
 _TIME_FORMATS = (
@@ -156,4 +156,4 @@ def _without_exponent(number: str) -> str:
 
 def _more_digits_than(scale: int) -> str:
     """Match a non-zero digit beyond the `scale`-th place after the point."""
-    return rf"\.\d{{{scale}}}\d*[1-9]"
+    return rf"\.[0-9]{{{scale}}}[0-9]*[1-9]"

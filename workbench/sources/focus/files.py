@@ -3,12 +3,12 @@
 import csv
 import glob
 import gzip
-import io
 import zlib
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +17,7 @@ from workbench.focus import COLUMNS, REQUIRED
 from workbench.settings import Mapping
 from workbench.sources.focus.sieve import Block, records
 
-BROKEN = (OSError, EOFError, zlib.error, pa.ArrowException)
+BROKEN = (OSError, EOFError, zlib.error, pa.ArrowException, pl.exceptions.PolarsError)
 """What a file that is broken raises."""
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".pq")
@@ -78,6 +78,12 @@ def open_bytes(path: Path) -> BinaryIO:
     return cast("BinaryIO", gzip.open(path)) if compressed else path.open("rb")
 
 
+def unreadable(path: Path, error: BaseException) -> SourceError:
+    """Say that a file is broken."""
+    what = next(iter(str(error).splitlines()), type(error).__name__)
+    return SourceError(f"{path}: can't be read ({what})")
+
+
 def read_head(path: Path, delimiter: str) -> Head:
     """Read the column names of a file.
 
@@ -94,7 +100,7 @@ def read_head(path: Path, delimiter: str) -> Head:
     except UnicodeDecodeError:
         raise SourceError(f"{path}: is no text in UTF-8; a bill is CSV, CSV.gz or Parquet") from None
     except (*BROKEN, csv.Error) as error:
-        raise SourceError(f"{path}: can't be read ({str(error).splitlines()[0]})") from error
+        raise unreadable(path, error) from error
     if not any(name.strip() for name in head.names):
         raise SourceError(f"{path}: is empty; a bill begins with a line of column names")
     return head
@@ -106,7 +112,7 @@ def _csv_head(start: bytes, delimiter: str) -> Head:
         return Head([])
     first = found[0]
     size = start.index(first.data) + len(first.data)
-    names = next(csv.reader(io.StringIO(first.data.decode(), newline=""), delimiter=delimiter), [])
+    names = next(csv.reader([first.data.decode().rstrip("\r\n")], delimiter=delimiter), [])
     return Head(names, size, start.count(b"\n", 0, size))
 
 

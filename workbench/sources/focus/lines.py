@@ -13,13 +13,12 @@ from workbench.focus import COLUMNS, IDENTITY, IDENTITY_WITHOUT_SKU, REQUIRED, S
 from workbench.settings import Mapping, Names
 from workbench.sources.focus.names import owners
 from workbench.sources.focus.totals import add_up
-from workbench.sources.focus.typed import read_columns
+from workbench.sources.focus.typed import CURRENCY, read_columns
 
 OWN = ("business_unit", "project_id", "environment")
 _FAR_FUTURE = timedelta(days=2)
 _LONGEST_TEXT = 4_096
 _LONGEST_TAGS = 65_536
-_CURRENCY = r"^[A-Z]{3}$"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ def _complete(typed: pl.DataFrame, given: dict[str, pl.Series], reading: Reading
     """Add the columns that the file lacks: nulls, the owners, and where the line came from."""
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in SCHEMA.items() if name not in typed.columns]
     typed = typed.with_columns(missing).with_columns(
-        pl.col("BillingCurrency").str.strip_chars().str.to_uppercase(),
         source_name=pl.lit(reading.source_name),
         source_file=pl.lit(reading.source_file),
         line_count=pl.lit(1, pl.Int32),
@@ -100,7 +98,7 @@ def _rules(typed: pl.DataFrame) -> list[Fault]:
         (name, when(pl.col(name).is_null(), f"{name} is missing")) for name in (*REQUIRED, "BillingCurrency")
     ]
     rules += [
-        ("BillingCurrency", when(~pl.col("BillingCurrency").str.contains(_CURRENCY),
+        ("BillingCurrency", when(~pl.col("BillingCurrency").str.contains(CURRENCY),
                                  "BillingCurrency is not a code of three letters")),
         ("ChargePeriodEnd", when(end <= start, "ChargePeriodEnd is not after ChargePeriodStart")),
         ("ChargePeriodStart", when(start > pl.col("observed_at") + _FAR_FUTURE,
@@ -121,5 +119,5 @@ def _totals(typed: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
         return add_up(typed, "accepted")
     refused = pl.int_range(typed.height, eager=True).is_in(rejected.implode())
     code = pl.col("BillingCurrency")
-    unclear = typed.filter(refused).with_columns(pl.when(code.str.contains(_CURRENCY)).then(code))
+    unclear = typed.filter(refused).with_columns(pl.when(code.str.contains(CURRENCY)).then(code))
     return pl.concat([add_up(typed.filter(~refused), "accepted"), add_up(unclear, "rejected")])

@@ -17,7 +17,7 @@ import polars as pl
 from workbench.errors import SourceError, UsageError, WorkbenchError
 from workbench.settings import Limits, Mapping, Names
 from workbench.sources.focus.bill import REJECTED_LINES, Bill, FileRead, Place
-from workbench.sources.focus.files import choose_columns, find_files, read_head
+from workbench.sources.focus.files import BROKEN, choose_columns, find_files, read_head, unreadable
 from workbench.sources.focus.lines import Reading, lines
 from workbench.sources.focus.ordinals import number_equal_lines
 from workbench.sources.focus.rows import Batch, Rows
@@ -89,7 +89,7 @@ def read_focus(
         except WorkbenchError as error:
             if len(files) == 1:
                 raise
-            done = FileRead(file, source_name, shown, reading.observed_at, error=str(error))
+            done = FileRead(file, source_name, shown, reading.observed_at, error=str(error).replace(str(file), shown))
         read.append(replace(done, place=place))
         if progress:
             progress(read[-1])
@@ -110,9 +110,12 @@ def read_file(path: Path, reading: Reading, folder: Path, limits: Limits) -> Fil
     rows = Rows(path, head, columns, delimiter=delimiter, longest=limits.max_line_bytes)
     folder.mkdir(parents=True, exist_ok=True)
     taken: list[_Taken] = []
-    for each in _side_by_side(rows, reading, folder):
-        taken.append(each)
-        _stop_if_misunderstood(path, taken)
+    try:
+        for each in _side_by_side(rows, reading, folder):
+            taken.append(each)
+            _stop_if_misunderstood(path, taken)
+    except BROKEN as error:
+        raise unreadable(path, error) from error
     parts = tuple(part for each in taken for part in each.parts)
     rejected = pl.concat([pl.DataFrame(schema=REJECTED_LINES), *(each.rejected for each in taken)])
     return FileRead(

@@ -17,9 +17,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from workbench.errors import SourceError
-from workbench.sources.focus.files import BROKEN, Head, is_parquet, open_bytes
-from workbench.sources.focus.sieve import Block, Refused, blocks, fields, is_text, records, refusal, weed
+from workbench.sources.focus.files import Head, is_parquet, open_bytes
+from workbench.sources.focus.sieve import OPEN_QUOTE, Block, Refused, blocks, fields, is_text, records, refusal, weed
 
 _BATCH_BYTES = 32 << 20
 _BATCH_ROWS = 50_000
@@ -59,17 +58,8 @@ class Rows:
     longest: int
 
     def pieces(self) -> Iterator[Callable[[], Batch]]:
-        """Yield functions that each read some rows; they may run side by side.
-
-        Raises
-        ------
-        SourceError
-            The file can't be read to its end: broken compression, no Parquet inside.
-        """
-        try:
-            yield from self._parquet() if is_parquet(self.path) else self._csv()
-        except BROKEN as error:
-            raise SourceError(f"{self.path}: can't be read to its end ({str(error).splitlines()[0]})") from error
+        """Yield functions that each read some rows; they may run side by side. Both raise what is in `BROKEN`."""
+        yield from self._parquet() if is_parquet(self.path) else self._csv()
 
     def _parquet(self) -> Iterator[Callable[[], Batch]]:
         names = {self.head.names[at]: name for at, name in self.columns.items()}
@@ -127,7 +117,7 @@ class Rows:
         """Refuse what is ragged. `ragged` and `line` count records, the rows of the table are what is left of them."""
         for record, text in ragged:
             count = fields(text, self.delimiter)
-            reason = f"has {count} columns where the header has {self.head.width}"
+            reason = f"has {count} columns where the header has {self.head.width}" if count else OPEN_QUOTE
             refused.append(Refused(line(record), reason, text))
         starts = [record - before for before, (record, _) in enumerate(ragged)]
         return _Piece(table, refused, lambda row: line(row + bisect_right(starts, row)))
@@ -165,5 +155,11 @@ class _Piece(NamedTuple):
 
 
 def _parquet_batch(batch: pa.RecordBatch, names: Mapping[str, str], first: int) -> Batch:
-    rows = cast("pl.DataFrame", pl.from_arrow(batch)).rename(dict(names))
+    columns = {names[name]: _known(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    rows = cast("pl.DataFrame", pl.from_arrow(pa.table(columns)))
     return Batch(rows.with_columns(pl.col(pl.String).replace(_NULLS, None)), [], lambda row: row + first)
+
+
+def _known(column: pa.Array) -> pa.Array:
+    """Columns of types that Polars does not know, as text."""
+    return column.cast(pa.string()) if pa.types.is_decimal256(column.type) else column

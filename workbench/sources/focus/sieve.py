@@ -14,6 +14,8 @@ import numpy as np
 LONGEST_TEXT = 65_536
 """Of a line over the limit at most so many bytes are kept."""
 
+OPEN_QUOTE = "a quote is opened and never closed"
+
 _READ = 1 << 20  # bytes; more does not fit the processor's cache
 _NEWLINE, _QUOTE = 10, 34
 
@@ -103,13 +105,13 @@ def _held_back(file: BinaryIO, rest: bytes, longest: int) -> tuple[bytes, str, b
     """Take the first line off `rest`, since no record up to the limit ends there; returns why, and what follows."""
     end = rest.find(b"\n") + 1
     if end:
-        return rest[:end], "a quote is opened and never closed", rest[end:]
+        return rest[:end], OPEN_QUOTE, rest[end:]
     if len(rest) <= longest:
-        return rest, "half a line: a quote is opened and the file ends", b""
-    head = rest[:LONGEST_TEXT]
-    while not end and (rest := file.read(_READ)):
-        end = rest.find(b"\n") + 1
-    return head, f"line is longer than {longest} bytes", rest[end:]
+        return rest, OPEN_QUOTE, b""
+    more = b"?"
+    while more and not more.endswith(b"\n"):
+        more = file.readline(_READ)
+    return rest[:LONGEST_TEXT], f"line is longer than {longest} bytes", b""
 
 
 def is_text(data: bytes) -> bool:
@@ -157,7 +159,7 @@ def weed(found: list[Record], width: int, delimiter: str) -> tuple[list[Record],
             if _is_row(line, width, delimiter):
                 good.append(Record(line, number))
             else:
-                refused.append(refusal(Record(line, number), "a quote is opened and never closed"))
+                refused.append(refusal(Record(line, number), OPEN_QUOTE))
     return good, refused
 
 

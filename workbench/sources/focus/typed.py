@@ -12,6 +12,7 @@ from workbench.checking import when
 from workbench.exact import FIRST_TIME, LAST_TIME, Parsed, as_text, decimals, may_be_cut, times
 from workbench.focus import COLUMNS, DTYPES, ENUMERATIONS
 
+CURRENCY = r"^[A-Z]{3}$"
 _WITH_T, _WITH_SPACE = "%+", "%Y-%m-%d %H:%M:%S"
 
 
@@ -45,6 +46,8 @@ def _doubted(rows: pl.DataFrame, quick: pl.DataFrame) -> set[str]:
             doubts.append(may_be_cut(pl.col(name), dtype.scale).alias(name))
         elif name in ENUMERATIONS:
             doubts.append(~pl.col(name).is_in(ENUMERATIONS[name]).all().alias(name))
+        elif name == "BillingCurrency":
+            doubts.append(~pl.col(name).str.contains(CURRENCY).all().alias(name))
         elif COLUMNS[name] == "time":
             doubts.append(~pl.lit(quick[name]).is_between(FIRST_TIME, LAST_TIME).all().alias(name))
     found = rows.select(doubts).row(0, named=True) if doubts else {}
@@ -70,6 +73,8 @@ def _parsed(column: pl.Series) -> Parsed:
         return Parsed(_tags(column))
     if column.name in ENUMERATIONS:
         return _enumerated(as_text(column), ENUMERATIONS[column.name])
+    if column.name == "BillingCurrency":
+        return Parsed(as_text(column).str.strip_chars().str.to_uppercase())
     return Parsed(as_text(column))
 
 
