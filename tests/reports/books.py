@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nbformat
 
+from workbench.settings import Settings
+
 PARAMETERS = """\
 profile: str = "demo"  # which profile
 as_of: str = ""  # charges before that day
@@ -109,4 +111,16 @@ def plain(folder: Path, name: str, *, needs: Sequence[str] = (), source: str = "
     """A notebook of one cell, and its record."""
     return write(
         folder, name, [("md", f"# {name}"), ("py", source), ("py", f"NAME = {name!r}\n" + RECORD)], needs=needs
+    )
+
+
+def settings_in(root: Path, **report: object) -> Settings:
+    """Settings of a project at `root`."""
+    return Settings.model_validate(
+        {
+            "name": "demo",
+            "root": root,
+            "sources": [{"kind": "demo", "name": "demo", "end": "2025-10-01"}],
+            "report": {"workers": 2, **report},
+        }
     )

@@ -35,6 +35,7 @@ class Job:
     started: float = field(default_factory=time.monotonic)
     kernel: int | None = None
     dead: dict[str, Any] | None = None
+    listener: threading.Thread | None = None
 
     @classmethod
     def prepare(cls, folder: Path, scratch: Path, events: Events) -> "Job":
@@ -46,7 +47,8 @@ class Job:
             env=_environment(scratch), start_new_session=True,
         )  # fmt: skip
         job = cls(process, log, events)
-        threading.Thread(target=job._listen, daemon=True).start()
+        job.listener = threading.Thread(target=job._listen, daemon=True)
+        job.listener.start()
         return job
 
     def begin(self, name: str, order: dict[str, Any]) -> None:
@@ -73,9 +75,11 @@ class Job:
                 self.process.kill()
                 self.process.wait()
         self._end_kernel()
-        for stream in (self.process.stdin, self.log):
+        if self.listener is not None:
+            self.listener.join(_GRACE_S)
+        for stream in (self.process.stdin, self.process.stdout, self.log):
             if stream is not None:
-                with suppress(BrokenPipeError):
+                with suppress(OSError):
                     stream.close()
 
     def _listen(self) -> None:
@@ -98,6 +102,7 @@ class Job:
         if self.kernel is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.kernel, signal.SIGKILL)
+            self.kernel = None  # its number may be another's soon
 
     def _cause(self, code: int) -> str:
         if code < 0:

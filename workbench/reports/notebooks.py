@@ -51,7 +51,7 @@ def read(path: Path) -> Notebook:
     """One notebook's own description; `ReportError` when the file is no notebook of version 4."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        cells, about = content["cells"], content["metadata"].get("workbench", {})
+        cells, about = list(content["cells"]), dict(content["metadata"].get("workbench", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path}: not a Jupyter notebook of version 4 ({type(error).__name__}: {error})") from error
     needs = about.get("needs", [])
