@@ -33,10 +33,11 @@ _SHOWN = {"confirmed": "unchanged"}
 class Merged:
     """What became of a batch's rows; the six numbers add up to the rows given.
 
-    `inserted` are new events, `restated` events with other content and a later observation (the former version is in
-    the history), `unchanged` the same content again, `older` another content observed before what is believed
-    (ignored), `conflicts` another content observed at the same moment (ignored, and listed in `conflicting`: `old` is
-    what stays, `new` what was offered; at most 100), `repeated` the same line again within the batch.
+    `inserted` are new events. `restated` are events with other content and a later observation, or with other labels
+    (unit, project, environment) at the same moment; the former version is in the history. `unchanged` is the same
+    content again, `older` another content observed before what is believed (ignored), `conflicts` another content
+    observed at the same moment (ignored, and listed in `conflicting`: `old` is what stays, `new` what was offered; at
+    most 100), `repeated` the same line again within the batch.
 
     `amounts` has one row for each outcome and currency: `rows`, `amount` (the batch's), `amount_before` (the
     table's; null for inserted).
@@ -79,7 +80,7 @@ def merge_file(cursor: Any, sql: MergeSql, stage_path: str, loaded_at: datetime)
         counted = received(cursor.execute(sql.count()))
         _write(cursor, sql, dict(counted.group_by("outcome").agg(pl.col("row_count").sum()).iter_rows()), stamp, span)
         merged = _summed(counted, cursor, sql)
-    for statement in sql.clear():
+    for statement in sql.clear(twice=ids < rows):
         cursor.execute(statement)
     return merged
 

@@ -46,9 +46,10 @@ class MergeSql:
             "amount NUMBER(38,12), amount_before NUMBER(38,12))",
         ]
 
-    def clear(self) -> list[str]:
-        """Empty the three."""
-        return [f"DELETE FROM {name}" for name in (self.load, self.twice, self.outcomes)]
+    def clear(self, *, twice: bool) -> list[str]:
+        """Empty the three, or the two that are always used."""
+        used = (self.load, self.outcomes, *([self.twice] if twice else []))
+        return [f"DELETE FROM {name}" for name in used]
 
     def look(self) -> str:
         """Rows, distinct ids, rows that can't be merged, first and last period of the batch."""
@@ -98,6 +99,7 @@ class MergeSql:
             f"WHEN s.observed_at <= t.observed_at THEN 'unchanged' ELSE 'confirmed' END "
             f"WHEN s.observed_at > t.observed_at THEN 'restated' "
             f"WHEN s.observed_at < t.observed_at THEN 'older' "
+            f"WHEN {_same([name for name in t.content if name not in t.labels])} THEN 'restated' "
             f"ELSE 'conflict' END, s.{t.currency}, s.{t.amount}, t.{t.amount} "
             f"FROM {self.load} s LEFT JOIN (SELECT {compared} FROM {t.name} "
             f"WHERE {t.period} >= ? AND {t.period} <= ?) t ON t.{t.key} = s.{t.key}"

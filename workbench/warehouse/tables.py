@@ -25,6 +25,8 @@ class Table:
     amount: str = ""
     currency: str = ""
     content: tuple[str, ...] = ()
+    labels: tuple[str, ...] = _OWNERS
+    """Content that is the reader's own word and not the source's: another label at the same moment restates."""
     key: str = "event_id"
     provenance: tuple[str, ...] = field(default=("source_name", "source_file", "line_count"))
 
