@@ -10,7 +10,7 @@ import polars as pl
 import polars.selectors as cs
 
 from workbench.errors import UsageError
-from workbench.imports import without_iri_grammar
+from workbench.imports import IRI_GRAMMAR, without
 from workbench.plots.theme import NARROW, WIDE, config
 
 SVG_MIME = "image/svg+xml"
@@ -29,7 +29,7 @@ _WITHOUT_VIEW = ("hconcat", "vconcat", "concat", "facet", "repeat")
 
 def enable() -> None:
     """Give every Altair chart of this process the workbench's theme and draw it as SVG."""
-    with without_iri_grammar():
+    with without(IRI_GRAMMAR):
         import altair as alt
 
     @alt.theme.register("workbench", enable=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from workbench.imports import without_iri_grammar
+from workbench.imports import IRI_GRAMMAR, without
 from workbench.plots.render import NARROW_MIME, SVG_MIME
 from workbench.reports.failure import without_colours
 
@@ -112,14 +112,14 @@ def markdown(source: str, *, trusted: bool = True) -> str:
 
 @cache
 def _filters() -> Any:  # noqa: ANN401 (a module that has no types)
-    with without_iri_grammar():
+    with without(IRI_GRAMMAR):
         from nbconvert.filters import markdown_mistune
     return markdown_mistune
 
 
 @cache
 def _highlighter() -> Any:  # noqa: ANN401 (pygments has no types here)
-    with without_iri_grammar():
+    with without(IRI_GRAMMAR):
         from nbconvert.filters.highlight import Highlight2HTML
     return Highlight2HTML(pygments_lexer="ipython3")
 

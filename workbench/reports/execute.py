@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from workbench.imports import without_iri_grammar
+from workbench.imports import IRI_GRAMMAR, without
 from workbench.reports.failure import Failure, failure
 
 _kernel: list[int] = []
@@ -31,7 +31,7 @@ def main() -> None:
     def tell(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
 
-    with without_iri_grammar():
+    with without(IRI_GRAMMAR, "boto3", "pyarrow"):  # papermill would import its roads to S3 and Hadoop
         from workbench.reports import engine
     kernel = engine.start_kernel(sys.argv[1])
     _kernel[:] = [engine.process_of(kernel)]

@@ -5,9 +5,12 @@ Nothing is put into the notebook's names: it imports what it uses, and finds it 
 """
 
 import importlib
+import threading
 from contextlib import suppress
 
-_WANTED = ("polars", "workbench.pipelines", "workbench.plots", "vl_convert")
+from workbench.imports import IRI_GRAMMAR, without
+
+_WANTED = ("polars", "workbench.pipelines", "workbench.plots", "vl_convert", "snowflake.connector")
 
 
 def main() -> None:
@@ -15,8 +18,9 @@ def main() -> None:
     for name in _WANTED:
         with suppress(ImportError):  # the notebook that needs it says so itself
             importlib.import_module(name)
-    with suppress(Exception):
-        _draw()
+    with suppress(ImportError), without(IRI_GRAMMAR):
+        importlib.import_module("altair")
+    threading.Thread(target=_draw, daemon=True).start()
     from ipykernel import kernelapp
 
     kernelapp.launch_new_instance()
@@ -24,13 +28,10 @@ def main() -> None:
 
 def _draw() -> None:
     from workbench import plots
-    from workbench.imports import without_iri_grammar
 
-    with without_iri_grammar():
-        importlib.import_module("altair")
-    plots.svg(
-        {"mark": "point", "data": {"values": [{"x": 1}]}, "encoding": {"x": {"field": "x", "type": "quantitative"}}}
-    )
+    nothing = {"mark": "point", "data": {"values": [{"x": 1}]}, "encoding": {"x": {"field": "x", "type": "nominal"}}}
+    with suppress(Exception):
+        plots.svg(nothing)
 
 
 if __name__ == "__main__":

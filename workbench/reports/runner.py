@@ -5,7 +5,7 @@ import queue
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,6 +86,7 @@ class _Loop:
 
     def run(self) -> None:
         """Until nothing waits or runs; whatever ends it, no process is left."""
+        threading.Thread(target=_warm, daemon=True).start()
         try:
             while self.waiting or self.running:
                 self._start_ready()
@@ -100,7 +101,8 @@ class _Loop:
 
     def _prepare(self) -> None:
         """Let as many processes get ready as may be wanted next: each takes seconds to come up."""
-        for notebook in list(self.waiting.values())[len(self.spare) : self.workers]:
+        soon = [book for book in self.waiting.values() if not self._unmet(book, self.waiting)]
+        for notebook in soon[len(self.spare) : self.workers]:
             self.spare.append(self._ready(notebook))
 
     def _start_ready(self) -> None:
@@ -109,7 +111,7 @@ class _Loop:
                 del self.waiting[name]
                 verb = "was" if len(failed) == 1 else "were"
                 self._over(name, "skipped", 0.0, note=f"it needs {' and '.join(failed)}, which {verb} not completed")
-            elif len(self.running) < self.workers and not self._unmet(notebook):
+            elif len(self.running) < self.workers and not self._unmet(notebook, {*self.waiting, *self.running}):
                 job = self.spare.pop(0) if self.spare else self._ready(notebook)
                 del self.waiting[name]
                 job.name = name
@@ -119,13 +121,15 @@ class _Loop:
                     self._end(job, job.dead)
                 else:
                     job.begin(name, self._order(notebook))
+        self._prepare()
 
     def _failed_needs(self, notebook: Notebook) -> list[str]:
         entries = self.report.by_name
         return [need for need in notebook.needs if need in entries and entries[need].status in ("failed", "skipped")]
 
-    def _unmet(self, notebook: Notebook) -> bool:
-        others = {*self.waiting, *self.running} - {notebook.name}
+    def _unmet(self, notebook: Notebook, unfinished: Collection[str]) -> bool:
+        """Whether a notebook waits for one of the `unfinished`."""
+        others = set(unfinished) - {notebook.name}
         if notebook.last:
             last = {name for name in others if "*" in self.report.by_name[name].needs}
             return bool((others - last) or (others & set(notebook.needs)))
@@ -158,7 +162,6 @@ class _Loop:
         if event["event"] == "cell":
             self.report.by_name[job.name].cells_done = event["index"]
             self.bars.cell(job.name, event["index"])
-            self._prepare()  # not earlier: it would slow the start of those that run
         elif event["event"] == "end":
             self._end(job, event["error"])
 
@@ -177,6 +180,13 @@ class _Loop:
         # Written after each notebook, so that the summary, which runs last, can say what failed.
         self.report.write(self.work / "records" / "run.json")
         self.bars.end(name, status, seconds, note or str((error or {}).get("message", "")))
+
+
+def _warm() -> None:
+    """Import what publishing needs while the notebooks run."""
+    from workbench.reports import cells
+
+    cells.markdown("")
 
 
 def _publish(report: Run, folder: ReportFolder) -> None:
