@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from tests.warehouse.conftest import DAY, costs, embedded_settings, total
@@ -79,6 +80,33 @@ def test_a_killed_owner_is_replaced_by_the_next_question(own: Settings) -> None:
         assert found.session.sql("SELECT 1").collect()[0][0] == 1
 
 
+@pytest.mark.slow
+def test_a_load_after_the_owner_has_ended_is_loaded_once(own: Settings) -> None:
+    runs = pl.DataFrame({"run_id": ["a", "b"]})
+    with warehouse.session(own) as found:
+        found.load(runs, "ingest_runs")
+        warehouse.stop(own)
+        assert found.load(runs, "ingest_runs") == 2
+        assert found.query("SELECT COUNT(*) AS n FROM finops_staging.ingest_runs").item() == 4
+
+
+def test_a_failed_load_leaves_no_upload_behind(own: Settings) -> None:
+    with warehouse.session(own) as found:
+        wrong = costs("left", ["1"]).with_columns(event_id=pl.lit(None, pl.String))
+        with pytest.raises(WarehouseError, match="no event_id"):
+            found.merge(wrong, "cost_events")
+        found.merge(costs("left", ["1"]), "cost_events")
+        found.load(pl.DataFrame({"run_id": ["a"]}), "ingest_runs")
+        assert not [path for path in (own.state / "run" / "stage").rglob("*") if path.is_file()]
+
+
+def test_a_full_disk_is_named(own: Settings) -> None:
+    """What the engine says of a full disk, and what we add to it; the disk itself is left alone."""
+    with warehouse.session(own) as found:
+        error = found._told(OSError(28, "No space left on device"))
+    assert f"the disk of {own.state} is full: free some space" in str(error)
+
+
 def test_an_owner_killed_in_the_middle_of_a_merge_leaves_nothing_half_done(
     own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,11 +116,11 @@ def test_an_owner_killed_in_the_middle_of_a_merge_leaves_nothing_half_done(
         found.merge(costs("mid", ["1", "2"]), "cost_events")
         plain, killed = MergeSql.clear, []
 
-        def clear(self: MergeSql) -> list[str]:
+        def clear(self: MergeSql, *, twice: bool) -> list[str]:
             if not killed:  # everything is written, nothing is committed
                 killed.append(owner_pid(own))
                 os.kill(killed[0], signal.SIGKILL)
-            return plain(self)
+            return plain(self, twice=twice)
 
         monkeypatch.setattr(MergeSql, "clear", clear)
         merged = found.merge(costs("mid", ["1", "2", "4"]), "cost_events")
@@ -101,6 +129,7 @@ def test_an_owner_killed_in_the_middle_of_a_merge_leaves_nothing_half_done(
         assert total(found, "mid") == 7
 
 
+@pytest.mark.slow
 def test_a_client_killed_in_a_transaction_leaves_nothing_behind(own: Settings) -> None:
     with warehouse.session(own) as found:
         found.merge(costs("dead", ["1"]), "cost_events")
@@ -121,6 +150,7 @@ def test_a_client_killed_in_a_transaction_leaves_nothing_behind(own: Settings) -
         assert total(found, "dead") == 5
 
 
+@pytest.mark.slow
 def test_two_processes_load_at_once(shared: Settings) -> None:
     code = (
         "for i in range(4):\n"
@@ -138,6 +168,7 @@ def test_two_processes_load_at_once(shared: Settings) -> None:
         assert found.query(doubles).is_empty()
 
 
+@pytest.mark.slow
 def test_many_that_need_an_owner_at_once_start_one(own: Settings) -> None:
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(client.ensure(own).pid)) for _ in range(4)]
@@ -187,6 +218,7 @@ def test_a_broken_address_file_is_no_address(tmp_path: Path, text: str) -> None:
     assert place.read() is None
 
 
+@pytest.mark.slow
 def test_an_idle_owner_ends_and_lets_go(tmp_path: Path) -> None:
     settings = embedded_settings(tmp_path / "state", idle_minutes=0.02)
     place = Place(settings.state)
@@ -198,6 +230,7 @@ def test_an_idle_owner_ends_and_lets_go(tmp_path: Path) -> None:
     wait_for(lambda: not place.owned())
 
 
+@pytest.mark.slow
 def test_a_long_question_keeps_the_owner_alive(tmp_path: Path) -> None:
     settings = embedded_settings(tmp_path / "state", idle_minutes=0.02)
     sql = (
@@ -227,6 +260,7 @@ def test_serve_refuses_to_be_a_second_owner(own: Settings, monkeypatch: pytest.M
         warehouse.serve(own)
 
 
+@pytest.mark.slow
 def test_serve_owns_in_the_foreground(own: Settings) -> None:
     code = "print('serving', flush=True)\nwarehouse.serve(embedded_settings(Path(sys.argv[1])))\nprint('done')"
     process = child(code, own.state)
@@ -260,6 +294,7 @@ def test_a_corrupt_database_is_named_with_the_way_out(tmp_path: Path) -> None:
         warehouse.session(settings).query("SELECT 1 AS a")
 
 
+@pytest.mark.slow
 def test_a_database_that_somebody_else_holds_is_named(own: Settings) -> None:
     client.ensure(own)
     warehouse.stop(own)
@@ -273,6 +308,7 @@ def test_a_database_that_somebody_else_holds_is_named(own: Settings) -> None:
         assert found.query("SELECT 1 AS a").item() == 1
 
 
+@pytest.mark.slow
 def test_an_owner_that_does_not_answer_is_not_doubled(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stopped process holds its lock: the database must not be opened twice."""
     from workbench.warehouse import owner
@@ -305,6 +341,7 @@ def test_a_failing_statement_does_not_end_the_owner(shared: Settings) -> None:
         assert client.ensure(shared).pid == pid
 
 
+@pytest.mark.slow
 def test_a_path_with_blanks_and_quotes_is_a_path(tmp_path: Path) -> None:
     settings = embedded_settings(tmp_path / "it's a state")
     with warehouse.session(settings) as found:

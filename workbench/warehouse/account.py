@@ -1,5 +1,6 @@
 """The Snowflake engine: the same statements, sent to an account."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from workbench.errors import WarehouseError, WarehouseUnavailable
 from workbench.warehouse import models
 from workbench.warehouse.protocols import SettingsLike, chain
+from workbench.warehouse.staging import STAGE
 from workbench.warehouse.transaction import transaction
 
 PLAIN = ("account", "user", "role", "warehouse", "database", "authenticator")
@@ -69,6 +71,16 @@ class Account:
     def gone(self, error: BaseException) -> bool:
         """Whether the session has expired or the line was cut."""
         return any(getattr(cause, "errno", None) in SESSION_GONE for cause in chain(error))
+
+    def forget(self, cursor: Any, batch: str, *, failed: bool) -> None:  # noqa: ANN401
+        """Files of a failed load would stay in the stage, and be paid for."""
+        if failed:
+            with contextlib.suppress(Exception):  # the error that brought us here says more
+                cursor.execute(f"REMOVE {STAGE}/{batch}")
+
+    def explain(self, text: str) -> str:
+        """Snowflake's errors speak for themselves."""
+        return "" if text else "try again"
 
     @contextmanager
     def transaction(self, cursor: Any, table: str) -> Iterator[None]:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,19 @@ class Embedded:
             if isinstance(cause, ProgrammingError):
                 return False
         return self._address is None or not answers(self._address)
+
+    def forget(self, cursor: Any, batch: str, *, failed: bool) -> None:  # noqa: ANN401, ARG002
+        """The stage is a folder on this machine; an upload that filled the disk must not stay."""
+        for folder in (self.place.run / "stage").glob(f"*/FINOPS/FINOPS_STAGING/LOADS/{batch}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def explain(self, text: str) -> str:
+        """The disk is ours to name."""
+        if "No space left" in text or "not enough space" in text.lower():
+            return f"the disk of {self.place.state} is full: free some space; nothing of this load was kept"
+        if "Internal Server Error" in text:
+            return f"see {self.place.log}"
+        return ""
 
     @contextmanager
     def transaction(self, cursor: Any, table: str) -> Iterator[None]:  # noqa: ANN401

@@ -6,6 +6,7 @@ Each function says what goes wrong without it. Nothing here runs in a client.
 import contextlib
 import datetime as dt
 import sys
+from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
@@ -37,6 +38,7 @@ def apply(on_fatal: Callable[[str], None]) -> None:
     _results_are_forgotten()
     _sums_are_exact()
     _no_time_stays_no_time()
+    _results_travel_light()
 
 
 def _errors_are_answers(on_fatal: Callable[[str], None]) -> None:
@@ -146,6 +148,34 @@ def _no_time_stays_no_time() -> None:
         return pa.StructArray.from_arrays(struct.flatten(), fields=list(struct.type), mask=times.is_null())
 
     arrow.timestamp_to_sf_struct = with_nulls
+
+
+def _results_travel_light() -> None:
+    """A large result is copied six times on its way out, a gigabyte for a million rows.
+
+    Base64 needs no escaping: the answer is put together from bytes.
+    """
+    server: Any = import_module("fakesnow.server")
+    mark = "the rows come here"
+
+    class Rows:
+        def __init__(self, encoded: bytes) -> None:
+            self.encoded = encoded
+
+        def decode(self, _encoding: str) -> "Rows":
+            return self
+
+    class Answer(server.JSONResponse):  # type: ignore[misc]
+        def render(self, content: Any) -> bytes:  # noqa: ANN401
+            data = content.get("data") if isinstance(content, dict) else None
+            rows = data.get("rowsetBase64") if isinstance(data, dict) else None
+            if not isinstance(data, dict) or not isinstance(rows, Rows):
+                return bytes(super().render(content))
+            before, after = super().render({**content, "data": {**data, "rowsetBase64": mark}}).split(mark.encode())
+            return b"".join((before, rows.encoded, after))
+
+    server.b64encode = lambda data: Rows(b64encode(data))
+    server.JSONResponse = Answer
 
 
 def _results_are_forgotten() -> None:

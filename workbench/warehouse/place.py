@@ -54,7 +54,8 @@ class Place:
             except OSError as error:
                 raise WarehouseUnavailable(
                     f"can't write to {folder}: {error.strerror or error}; the embedded warehouse lives in the "
-                    "profile's state folder: make it writable, free some space, or set `state:` in the profile to another folder"
+                    "profile's state folder: make it writable, free some space, or set `state:` in the profile to "
+                    "another folder"
                 ) from error
 
     def read(self) -> Address | None:

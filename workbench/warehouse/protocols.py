@@ -33,6 +33,12 @@ class Engine(Protocol):
     def gone(self, error: BaseException) -> bool:
         """Whether `error` means that the other side is no longer there, so that connecting again may help."""
 
+    def forget(self, cursor: Any, batch: str, *, failed: bool) -> None:  # noqa: ANN401
+        """Take away what is left of an upload; after a good one COPY has purged the files."""
+
+    def explain(self, text: str) -> str:
+        """What a person can do about an error that says `text`; "" when there is nothing to add."""
+
     def transaction(self, cursor: Any, table: str) -> AbstractContextManager[None]:  # noqa: ANN401
         """A transaction that no other merge into `table` overlaps."""
 

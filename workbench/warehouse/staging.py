@@ -12,6 +12,7 @@ import polars as pl
 
 from workbench.errors import WarehouseError, did_you_mean
 from workbench.warehouse.frames import unknown_columns
+from workbench.warehouse.protocols import Engine
 
 Data = pl.DataFrame | pl.LazyFrame | Sequence[Path] | Path
 """What can be loaded: a frame, or Parquet files as they are."""
@@ -40,9 +41,22 @@ def parquet_files(data: Data, columns: Sequence[str]) -> Iterator[list[Path]]:
             yield _linked([data] if isinstance(data, Path) else list(data), folder, columns)
 
 
-def upload(cursor: Any, files: Sequence[Path]) -> list[str]:  # noqa: ANN401 (a cursor of the connector)
-    """PUT the files to the stage; returns the stage path of each."""
+@contextmanager
+def uploaded(engine: Engine, cursor: Any, files: Sequence[Path]) -> Iterator[list[str]]:  # noqa: ANN401
+    """PUT the files to the stage, and take away what is left of them in the end; yields the stage path of each."""
+    if not files:
+        yield []
+        return
     batch = uuid.uuid4().hex
+    try:
+        yield _put(cursor, files, batch)
+    except BaseException:
+        engine.forget(cursor, batch, failed=True)
+        raise
+    engine.forget(cursor, batch, failed=False)
+
+
+def _put(cursor: Any, files: Sequence[Path], batch: str) -> list[str]:  # noqa: ANN401
     folder = str(files[0].parent).replace("\\", "\\\\").replace("'", "\\'")
     cursor.execute(f"PUT 'file://{folder}/part-*.parquet' {STAGE}/{batch} AUTO_COMPRESS=FALSE SOURCE_COMPRESSION=NONE")
     failed = [row for row in cursor.fetchall() if row[6] not in {"UPLOADED", "SKIPPED"}]

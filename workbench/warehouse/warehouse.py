@@ -16,7 +16,7 @@ from workbench.warehouse.frames import Value, bind, check_reads_only, received
 from workbench.warehouse.merge import Merged, added, merge_file
 from workbench.warehouse.merge_sql import MergeSql
 from workbench.warehouse.protocols import Engine, SettingsLike, chain
-from workbench.warehouse.staging import Data, copy, parquet_files, upload
+from workbench.warehouse.staging import Data, copy, parquet_files, uploaded
 from workbench.warehouse.tables import TABLES, Table, column, table
 from workbench.warehouse.transaction import transaction
 
@@ -78,22 +78,28 @@ class Warehouse:
         """Append a frame, or Parquet files, to a table; returns the number of rows.
 
         `replace_where` first deletes the rows whose columns have these values, in the same transaction. Columns go by
-        name; those that `data` has not are NULL. If the connection is lost on the way, nothing or everything is in.
+        name; those that `data` has not are NULL. Should the owner die while it commits, the error leaves open whether
+        everything or nothing is in, unless `replace_where` makes it safe to try again.
         """
         goal = table(name)
         where = {column(key): value for key, value in (replace_where or {}).items()}
+        committing: list[bool] = []
 
         def put_in(cursor: Any) -> int:  # noqa: ANN401
-            with parquet_files(data, self._columns_of(cursor, goal)) as files:
-                paths = upload(cursor, files) if files else []
-                with transaction(cursor):
-                    if where:
-                        tests = " AND ".join(f"{key} IS NOT DISTINCT FROM ?" for key in where)
-                        cursor.execute(f"DELETE FROM {goal.name} WHERE {tests}", bind(list(where.values())))  # noqa: S608
-                    return sum(copy(cursor, path, goal.name) for path in paths)
+            with (
+                parquet_files(data, self._columns_of(cursor, goal)) as files,
+                uploaded(self._engine, cursor, files) as paths,
+                transaction(cursor),
+            ):
+                if where:
+                    tests = " AND ".join(f"{key} IS NOT DISTINCT FROM ?" for key in where)
+                    cursor.execute(f"DELETE FROM {goal.name} WHERE {tests}", bind(list(where.values())))  # noqa: S608
+                rows = sum(copy(cursor, path, goal.name) for path in paths)
+                committing.append(True)
+                return rows
 
-        # Without `replace_where` a load is not the same when done twice: it is tried again only before it began.
-        return self._with_cursor(put_in, again=bool(where))
+        # Without `replace_where` a load done twice is in twice: it is tried again only if it can't be in yet.
+        return self._with_cursor(put_in, again=lambda: bool(where) or not committing)
 
     def merge(self, data: Data, name: str, loaded_at: datetime | None = None) -> Merged:
         """Merge a frame, or Parquet files, into a table of events; all of it or nothing. See `Merged`.
@@ -111,10 +117,12 @@ class Warehouse:
         def put_in(cursor: Any) -> Merged:  # noqa: ANN401
             sql = MergeSql(goal, self._columns_of(cursor, goal), self._suffix)
             self._prepare(cursor, sql)
-            with parquet_files(data, sql.columns) as files:
-                paths = upload(cursor, files) if files else []
-                with self._engine.transaction(cursor, goal.name):
-                    return added([merge_file(cursor, sql, path, stamp) for path in paths])
+            with (
+                parquet_files(data, sql.columns) as files,
+                uploaded(self._engine, cursor, files) as paths,
+                self._engine.transaction(cursor, goal.name),
+            ):
+                return added([merge_file(cursor, sql, path, stamp) for path in paths])
 
         return self._with_cursor(put_in)
 
@@ -160,7 +168,7 @@ class Warehouse:
             self._connection = self._engine.connect()
         return self._connection
 
-    def _with_cursor(self, work: Callable[[Any], T], *, again: bool = True) -> T:
+    def _with_cursor(self, work: Callable[[Any], T], again: Callable[[], bool] = lambda: True) -> T:
         """Do `work`; when the other side was lost, or somebody else was quicker, connect and do it again."""
         with self._lock:
             for attempt in range(1, ATTEMPTS + 1):
@@ -170,8 +178,8 @@ class Warehouse:
                 except WorkbenchError:
                     raise
                 except Exception as error:
-                    if not self._worth_another(error) or attempt == ATTEMPTS or not again:
-                        raise _told(error) from error
+                    if not self._worth_another(error) or attempt == ATTEMPTS or not again():
+                        raise self._told(error) from error
                     time.sleep(0.05 * attempt)
         raise AssertionError("the last attempt returns or raises")
 
@@ -182,6 +190,12 @@ class Warehouse:
             self.close()
             return True
         return False
+
+    def _told(self, error: Exception) -> WarehouseError:
+        """A foreign error in our words."""
+        text = str(getattr(error, "msg", None) or error).strip() or repr(error)
+        hint = self._engine.explain(text)
+        return WarehouseError(f"the warehouse refused: {text}" + (f". Try this: {hint}" if hint else ""))
 
     def _columns_of(self, cursor: Any, goal: Table) -> tuple[str, ...]:  # noqa: ANN401
         if goal.name not in self._columns:
@@ -208,9 +222,3 @@ def _engine(settings: SettingsLike) -> Engine:
 
         return Account(settings)
     raise WarehouseError(f"no engine '{kind}'; there are embedded and snowflake")
-
-
-def _told(error: Exception) -> WarehouseError:
-    """A foreign error in our words."""
-    text = str(getattr(error, "msg", None) or error).strip()
-    return WarehouseError(f"the warehouse refused: {text}" if text else f"the warehouse failed: {error!r}")
