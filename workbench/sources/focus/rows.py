@@ -103,7 +103,7 @@ class Rows:
             return self._piece(table, ragged, [], lambda record: record + block.line)
         found = records(block)
         good, refused = weed(found, self.head.width, self.delimiter)
-        if len(good) != len(found) or not readable:
+        if refused:
             table, ragged = self._parse(b"".join(record.data for record in good))
         return self._piece(table, ragged, refused, lambda record: good[min(record, len(good) - 1)].line)
 

@@ -14,6 +14,7 @@ import numpy as np
 LONGEST_TEXT = 65_536
 """Of a line over the limit at most so many bytes are kept."""
 
+NO_TEXT = "holds bytes that are no UTF-8 text"
 OPEN_QUOTE = "a quote is opened and never closed"
 
 _READ = 1 << 20  # bytes; more does not fit the processor's cache
@@ -148,32 +149,31 @@ def weed(found: list[Record], width: int, delimiter: str) -> tuple[list[Record],
     good: list[Record] = []
     refused: list[Refused] = []
     for record in found:
-        if not is_text(record.data):
-            refused.append(refusal(record, "holds bytes that are no UTF-8 text"))
-            continue
-        lines = _lines(record.data) if b"\n" in record.data[:-1] else []
-        if not any(_is_row(line, width, delimiter) for line in lines):
+        lines = _lines(record) if b"\n" in record.data[:-1] else []
+        if any(_is_row(line, width, delimiter) for line in lines):
+            good += (line for line in lines if _is_row(line, width, delimiter))
+            refused += (refusal(line, OPEN_QUOTE) for line in lines if not _is_row(line, width, delimiter))
+        elif is_text(record.data):
             good.append(record)
-            continue
-        for number, line in enumerate(lines, record.line):
-            if _is_row(line, width, delimiter):
-                good.append(Record(line, number))
-            else:
-                refused.append(refusal(Record(line, number), OPEN_QUOTE))
+        else:
+            refused.append(refusal(record, NO_TEXT))
     return good, refused
 
 
-def _lines(data: bytes) -> list[bytes]:
-    return [line + b"\n" for line in data.removesuffix(b"\n").split(b"\n")]
+def _lines(record: Record) -> list[Record]:
+    lines = record.data.removesuffix(b"\n").split(b"\n")
+    return [Record(line + b"\n", number) for number, line in enumerate(lines, record.line)]
 
 
-def _is_row(line: bytes, width: int, delimiter: str) -> bool:
-    enough = line.count(delimiter.encode()) >= width - 1 > 0
-    return enough and line.count(b'"') % 2 == 0 and fields(line.decode(), delimiter) == width
+def _is_row(line: Record, width: int, delimiter: str) -> bool:
+    data = line.data
+    enough = data.count(delimiter.encode()) >= width - 1 > 0 and data.count(b'"') % 2 == 0
+    return enough and is_text(data) and fields(data.decode(), delimiter) == width
 
 
 def refusal(record: Record | Block, reason: str) -> Refused:
-    """Refuse a record with its text, without its line end."""
+    """Refuse a record with its text, without its line end; what is no text is said to be no text."""
+    reason = reason if is_text(record.data) else NO_TEXT
     return Refused(record.line, reason, record.data.decode(errors="replace").rstrip("\r\n"))
 
 
