@@ -22,7 +22,7 @@ from workbench.plots.words import amount
 RECORD_SCHEMA = 1
 SHARE = "share"
 """Unit of a figure, and name of a column, that is a part of a whole (0 to 1): it is shown in percent."""
-_MOST_ROWS_SHOWN = 200
+_MOST_ROWS_SHOWN = 25
 _IN_PERCENT = (SHARE, "ratio")
 
 
@@ -53,7 +53,7 @@ class Table:
     Parameters
     ----------
     frame
-        What to show; at most 200 rows of it are (the CSV has all).
+        What to show; at most 25 rows of it are (the CSV has all).
     title
         A caption.
     labels

@@ -55,7 +55,7 @@ AWS|AWS Data Transfer|Networking|us-east-1|egress||production|1.7|0.35|0.1|0.002
 Microsoft|Bandwidth|Networking|westeurope|egress-az||production|0.4|0.2|0.2|0.0
 """
 _ISSUER = {_AWS: "Amazon Web Services, Inc.", _AZURE: "Microsoft", _GCP: "Google LLC"}
-_TRAINING_DAYS = (12, 9)  # days before the end: a large training job
+_TRAINING_DAYS = (6, 3)  # days before the end: a large training job
 _CHEAPER_SINCE = 20  # days before the end: the index moves to cheaper machines
 _CHEAPER_BY = 0.32
 _COMMITMENT = 0.72  # what the committed web servers effectively cost
