@@ -221,8 +221,62 @@ def test_the_rest_is_folded_exactly_and_one_alone_is_not() -> None:
 @pytest.mark.parametrize("days", [1, 2, 9, 25, 60, 200, 800, 4000])
 def test_a_day_axis_is_never_crowded(days: int) -> None:
     span = pl.date_range(dt.date(2024, 1, 3), dt.date(2024, 1, 3) + dt.timedelta(days - 1), eager=True)
-    ticks, _ = frames.day_ticks(span)
+    ticks, _, _ = frames.day_ticks(span)
     assert 1 <= len(ticks) <= 12
+
+
+def long_bill(days: int) -> pl.DataFrame:
+    every = pl.date_range(dt.date(2016, 2, 29), dt.date(2016, 2, 29) + dt.timedelta(days - 1), eager=True)
+    units = pl.DataFrame({"business_unit": list("abcdefgh")})
+    return every.alias("day").to_frame().join(units, how="cross").with_columns(cost=pl.lit(Decimal("0.1")), rows=2)
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(30, "2016-02-29 · a · 0.10"), (400, "week from"), (3653, "2016-02 · a · 0.10")]
+)
+def test_a_long_bill_is_drawn_by_week_or_month_so_that_it_can_be_seen(days: int, said: str) -> None:
+    text = drawn(plots.stacked_daily(long_bill(days)))
+    assert f'aria-label="{said}' in text
+    assert len(text) < 600_000
+    assert "week from" in drawn(plots.line_daily(long_bill(900), colour="business_unit"))
+    assert len(drawn(plots.coverage(long_bill(days)))) < 600_000
+
+
+def test_many_names_share_a_chart_as_other() -> None:
+    names = pl.DataFrame({"business_unit": [f"unit {n}" for n in range(60)]})
+    frame = pl.DataFrame({"day": DAYS}).join(names, how="cross").with_columns(cost=pl.lit(Decimal("1.5")))
+    for chart in (plots.stacked_daily(frame), plots.line_daily(frame, colour="business_unit")):
+        assert 'aria-label="2025-10-03 · Other (53) · 79.50 USD"' in drawn(chart)
+
+
+@pytest.mark.parametrize("days", [30, 400, 3653])
+def test_coarser_periods_hold_the_same_money(days: int) -> None:
+    frame = long_bill(days)
+    spans, _ = frames.periods(frame, "day")
+    assert frames.folded(spans, "business_unit", "cost", ["day", "_end"], 3)["cost"].sum() == frame["cost"].sum()
+
+
+def test_a_week_with_empty_days_says_so() -> None:
+    frame = long_bill(300).filter(pl.col("day") != dt.date(2016, 3, 9))
+    cells, period = frames.coverage_cells(frame, "day", "business_unit", "rows", 20)
+    assert period == "week"
+    assert (
+        cells.filter(pl.col("day") == dt.date(2016, 3, 7))["_words"][0]
+        == "week from 2016-03-07 · a · 12 rows · 1 day without"
+    )
+
+
+def test_credits_hang_below_zero_and_a_stack_ends_at_its_sum() -> None:
+    frame = pl.DataFrame(
+        {
+            "day": [DAYS[0]] * 4,
+            "at": [0, 1, 2, 3],
+            "cost": [Decimal("0.1"), Decimal("-0.3"), Decimal("0.2"), Decimal("-0.1")],
+        }
+    )
+    placed = frames.stacked(frame, "day", "cost", "at")
+    assert placed["_high"].to_list() == [Decimal("0.1"), Decimal("-0.3"), Decimal("0.3"), Decimal("-0.4")]
+    assert placed["_low"].to_list() == [Decimal(0), Decimal(0), Decimal("0.1"), Decimal("-0.3")]
 
 
 def test_empty_frames_draw_an_empty_chart() -> None:

@@ -155,6 +155,18 @@ def test_without_javascript_everything_can_be_read(opened: Any) -> None:
     assert page.locator("details.code pre").first.is_visible()
 
 
+def test_a_long_table_is_folded_to_its_first_rows_and_whole_on_paper(opened: Any) -> None:
+    page = opened("02_costs.html", DESK)
+    rows = page.locator("tbody tr", has_text="Service")
+    assert rows.count() == 30
+    assert len([row for row in rows.all() if row.is_visible()]) == 12
+    page.get_by_text("Show all 30 rows").click()
+    assert all(row.is_visible() for row in rows.all())
+    page.get_by_text("Show fewer rows").click()
+    page.emulate_media(media="print")
+    assert all(row.is_visible() for row in rows.all())
+
+
 def test_the_contents_lead_to_their_headings(opened: Any) -> None:
     page = opened("02_costs.html", DESK)
     page.locator(".toc a", has_text="Coverage").click()

@@ -57,6 +57,12 @@ HTML(f'<div class="wb-scroll"><table class="wb-table"><caption>Cost by unit and 
 """
 
 
+LONG = """\
+rows = "".join(f'<tr><td>Service {n}</td><td class="num">{n}.00</td></tr>' for n in range(30))
+head = '<thead><tr><th>Service</th><th class="num">Cost, USD</th></tr></thead>'
+HTML(f'<div class="wb-scroll"><table class="wb-table">{head}<tbody>{rows}</tbody></table></div>')
+"""
+
 CHANGES = """\
 last, mean = pl.col("cost").last(), pl.col("cost").mean()
 change = daily.group_by("business_unit", maintain_order=True).agg((last - mean).alias("change"))
@@ -96,6 +102,7 @@ def rich(folder: Path, name: str = "02_costs", *, needs: Sequence[str] = ()) -> 
             ("md", "## By unit\n\n| unit | owner |\n|---|---|\n| Search | Ada |\n| Checkout | Grace |\n"),
             ("py", "plots.bars(daily, 'business_unit', label='Billed cost')"),
             ("py", TABLE),
+            ("py", LONG),
             ("md", "### Changes\n\nWeek over week."),
             ("py", CHANGES),
             ("md", "## Coverage\n\nEvery unit has rows on every day."),

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from workbench.plots.frames import coverage_cells, day_ticks, described, folded, labelled, ranked, running, words
+from workbench.plots.frames import (
+    Period,
+    coverage_cells,
+    day_ticks,
+    described,
+    folded,
+    labelled,
+    periods,
+    ranked,
+    running,
+    stacked,
+    words,
+)
 from workbench.plots.render import rows
 from workbench.plots.theme import ACCENT, DECREASE, INCREASE, INK, NEUTRAL, SEQUENTIAL, colours
 from workbench.plots.words import heading, titled
@@ -20,13 +32,21 @@ if TYPE_CHECKING:
     import altair as alt
 
 
-def _day(frame: pl.DataFrame, column: str, title: str) -> "alt.X":
+_TITLES: dict[Period, str] = {
+    "day": "",
+    "week": "Week from Monday (UTC, ends partial)",
+    "month": "Month (UTC, ends partial)",
+}
+
+
+def _day(frame: pl.DataFrame, column: str, title: str, period: Period) -> "alt.X":
     """A day axis in UTC, whatever the zone of the machine that draws; the title says which year it is."""
     import altair as alt
 
-    ticks, years = day_ticks(frame[column])
-    axis = alt.Axis(format="%-d %b", grid=False, title=f"{title}{years}", values=ticks, labelOverlap="parity")
-    return alt.X(f"{column}:T", timeUnit="utcyearmonthdate", scale=alt.Scale(type="utc"), axis=axis)
+    ticks, style, years = day_ticks(frame[column])
+    title = f"{_TITLES[period] or title}{years}"
+    axis = alt.Axis(format=style, grid=False, title=title, values=ticks, labelOverlap="parity")
+    return alt.X(f"{column}:T", scale=alt.Scale(type="utc", nice=False), axis=axis)
 
 
 def _names(column: str, order: Sequence[str], title: str) -> "alt.Y":
@@ -63,27 +83,29 @@ def stacked_daily(
     frame: pl.DataFrame, x: str = "day", y: str = "cost", colour: str = "business_unit", unit: str = "USD", *,
     label: str = "Cost", x_label: str = "Day (UTC)", top: int = 7, order: Sequence[str] = (), height: int = 260,
 ) -> "alt.Chart":  # fmt: skip
-    """Stacked bars, one a day: `y` in `unit`, split by `colour`.
+    """Stacked bars, one a day (beyond 200 days one a week or month): `y` in `unit`, split by `colour`.
 
     The `top` largest names keep a colour each, the rest becomes `Other (n)`; credits hang below zero. `order`
     names the stack from the bottom up; else the largest lies at the bottom.
     """
     import altair as alt
 
-    few = folded(frame, colour, y, [x], top)
+    spans, period = periods(frame, x)
+    few = folded(spans, colour, y, [x, "_end"], top)
     names = [name for name in order if name in set(few[colour])] or ranked(few, colour, y)
-    data = words(few, [x, colour], y, unit).with_columns(
-        pl.col(colour).replace_strict(names, range(len(names))).alias("_at")
-    )
+    at = pl.col(colour).replace_strict(names, range(len(names)), return_dtype=pl.Int64)
+    placed = few.with_columns(at.alias("_at"))
+    data = words(stacked(placed, x, y, "_at"), x, [colour], y, unit=unit, period=period)
     about = described("Stacked bars", titled(label, unit), few, x, names)
     chart: alt.Chart = (
         _chart(data)
-        .mark_bar(stroke="white", strokeWidth=0.5)
+        .mark_rect(stroke="white", strokeWidth=1 if few[x].n_unique() <= 70 else 0)
         .encode(
-            x=_day(few, x, x_label),
-            y=alt.Y(f"{y}:Q", title=titled(label, unit)),
+            x=_day(few, x, x_label, period),
+            x2="_end:T",
+            y=alt.Y("_high:Q", title=titled(label, unit), scale=alt.Scale(zero=True)),
+            y2="_low:Q",
             color=alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names, legend=_legend(names)),
-            order=alt.Order("_at:Q"),
             description="_words:N",
         )
         .properties(height=height, description=about)
@@ -93,14 +115,19 @@ def stacked_daily(
 
 def line_daily(
     frame: pl.DataFrame, x: str = "day", y: str = "cost", unit: str = "USD", *, colour: str | None = None,
-    label: str = "Cost", x_label: str = "Day (UTC)", zero: bool = True, height: int = 240,
+    label: str = "Cost", x_label: str = "Day (UTC)", zero: bool = True, top: int = 7, height: int = 240,
 ) -> "alt.LayerChart":  # fmt: skip
-    """One line a name of `colour` (or one line), `y` in `unit`; unseen points under it carry the words."""
+    """One line a name of `colour` (or one line), `y` in `unit`; unseen points under it carry the words.
+
+    The `top` largest names keep a line each, the rest is one, `Other (n)`. Beyond 500 days a point is a week.
+    """
     import altair as alt
 
-    summed = frame.group_by([x, *([colour] if colour else [])], maintain_order=True).agg(pl.col(y).sum()).sort(x)
+    spans, period = periods(frame, x, most=500)
+    by = [colour] if colour else []
+    summed = folded(spans, colour, y, [x], top) if colour else spans.group_by(x).agg(pl.col(y).sum()).sort(x)
     names = ranked(summed, colour, y) if colour else []
-    data = words(summed, [x, *([colour] if colour else [])], y, unit)
+    data = words(summed, x, by, y, unit=unit, period=period)
     hue = (
         alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names, legend=_legend(names))
         if colour
@@ -108,7 +135,7 @@ def line_daily(
     )
     about = described("Lines" if colour else "Line", titled(label, unit), summed, x, names)
     base = _chart(data).encode(
-        x=_day(summed, x, x_label),
+        x=_day(summed, x, x_label, period),
         y=alt.Y(f"{y}:Q", title=titled(label, unit), scale=alt.Scale(zero=zero)),
         color=hue,
     )
@@ -182,13 +209,15 @@ def coverage(
     """Which days have rows for which name of `y`: darker is more, an empty day is an outline that says so."""
     import altair as alt
 
-    cells = coverage_cells(frame, x, y, rows_column, top)
+    cells, period = coverage_cells(frame, x, y, rows_column, top)
     names = cells[y].unique(maintain_order=True).to_list()
     about = described("Coverage by day", label, cells, x, names)
-    base = _chart(cells).encode(x=_day(cells, x, x_label), y=_names(y, names, heading(y)), description="_words:N")
+    base = _chart(cells).encode(
+        x=_day(cells, x, x_label, period), x2="_end:T", y=_names(y, names, heading(y)), description="_words:N"
+    )
     there = (
         base.transform_filter("datum._rows > 0")
-        .mark_rect(stroke="white", strokeWidth=1)
+        .mark_rect(stroke="white", strokeWidth=0.7)
         .encode(
             color=alt.Color(
                 "_rows:Q",

@@ -3,11 +3,16 @@
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 import polars as pl
 
 from workbench.plots.theme import is_rest
 from workbench.plots.words import amount, moment, phrase
+
+Period = Literal["day", "week", "month"]
+
+_EVERY: dict[Period, str] = {"day": "1d", "week": "1w", "month": "1mo"}
 
 
 def folded(frame: pl.DataFrame, category: str, value: str, by: Sequence[str], top: int) -> pl.DataFrame:
@@ -34,10 +39,10 @@ def ranked(frame: pl.DataFrame, category: str, value: str) -> list[str]:
     return sorted(names, key=is_rest)
 
 
-def words(frame: pl.DataFrame, parts: Sequence[str], value: str, unit: str) -> pl.DataFrame:
+def words(frame: pl.DataFrame, x: str, parts: Sequence[str], value: str, *, unit: str, period: Period) -> pl.DataFrame:
     """The frame with `_words`: `2025-10-03 · Compute · 1,234.56 USD`."""
     said = [
-        phrase(*(moment(row[part]) for part in parts), f"{amount(row[value])} {unit}".strip())
+        phrase(when(row[x], period), *(str(row[part]) for part in parts), f"{amount(row[value])} {unit}".strip())
         for row in frame.iter_rows(named=True)
     ]
     return frame.with_columns(pl.Series("_words", said, dtype=pl.String))
@@ -95,8 +100,24 @@ def running(
     )
 
 
-def coverage_cells(frame: pl.DataFrame, x: str, y: str, count: str, top: int) -> pl.DataFrame:
-    """A cell for each day from the first to the last and each name: `_rows` (0 where there is none), `_words`."""
+def periods(frame: pl.DataFrame, x: str, most: int = 200) -> tuple[pl.DataFrame, Period]:
+    """The frame with `x` as the first day of its period and `_end` as the day after it.
+
+    Days, as long as there are at most `most` of them; then weeks from Monday, then months.
+    """
+    days = frame.with_columns(pl.col(x).cast(pl.Date))
+    first, last = days[x].min(), days[x].max()
+    span = (last - first).days + 1 if isinstance(first, dt.date) and isinstance(last, dt.date) else 0
+    period: Period = "day" if span <= most else "week" if span <= 7 * most else "month"
+    start = pl.col(x).dt.truncate(_EVERY[period])
+    return days.with_columns(start.alias(x), start.dt.offset_by(_EVERY[period]).alias("_end")), period
+
+
+def coverage_cells(frame: pl.DataFrame, x: str, y: str, count: str, top: int) -> tuple[pl.DataFrame, Period]:
+    """A cell for each period from the first to the last and each name: `_rows`, `_words`, `_end`.
+
+    `_rows` is 0 where there is nothing; the words of a week or month say on how many of its days.
+    """
     counted = folded(frame.with_columns(pl.col(x).cast(pl.Date)), y, count, [x], top)
     names = ranked(counted, y, count)
     first, last = counted[x].min(), counted[x].max()
@@ -104,26 +125,55 @@ def coverage_cells(frame: pl.DataFrame, x: str, y: str, count: str, top: int) ->
     days = pl.date_range(pl.lit(first), pl.lit(last)) if known else pl.lit(None, dtype=pl.Date)
     every = pl.select(days.alias(x)).drop_nulls()
     full = every.join(pl.DataFrame({y: names}, schema={y: pl.String}), how="cross")
-    cells = full.join(counted, on=[x, y], how="left").select(x, y, pl.col(count).fill_null(0).alias("_rows"))
-    said = [phrase(moment(day), name, f"{rows:,} rows" if rows else "no rows") for day, name, rows in cells.iter_rows()]
+    filled = full.join(counted, on=[x, y], how="left").with_columns(pl.col(count).fill_null(0))
+    cells, period = periods(filled, x, most=100)
+    sums = cells.group_by(y, x, "_end").agg(
+        pl.col(count).sum().alias("_rows"), (pl.col(count) == 0).sum().alias("_gone")
+    )
+    said = [
+        phrase(
+            when(day, period), name, f"{rows:,} rows" if rows else "no rows",
+            f"{gone} day{'s' if gone > 1 else ''} without" if period != "day" and rows and gone else "",
+        )
+        for name, day, _, rows, gone in sums.iter_rows()
+    ]  # fmt: skip
     at = {name: rank for rank, name in enumerate(names)}
-    ordered = cells.with_columns(pl.Series("_words", said, dtype=pl.String))
-    return ordered.sort(pl.col(y).replace_strict(at, return_dtype=pl.Int32), x) if names else ordered
+    ordered = sums.with_columns(pl.Series("_words", said, dtype=pl.String))
+    return ordered.sort(pl.col(y).replace_strict(at, return_dtype=pl.Int32), x) if names else ordered, period
 
 
-def day_ticks(days: pl.Series) -> tuple[list[str], str]:
-    """Where a day axis is labelled (at most ten days, Mondays or firsts of months), and `, 2025` for its title."""
+def when(day: object, period: Period) -> str:
+    """How a period is said: `2025-10-06`, `week from 2025-10-06`, `2025-10`."""
+    text = moment(day)
+    return text if period == "day" else f"week from {text}" if period == "week" else text[:7]
+
+
+def stacked(frame: pl.DataFrame, x: str, y: str, at: str) -> pl.DataFrame:
+    """The frame with `_low` and `_high`: values of one `x` on each other in the order of `at`, credits below zero."""
+    rising = frame.sort(x, at)
+    positive = pl.col(y) >= 0
+    up = pl.when(positive).then(pl.col(y)).otherwise(0).cum_sum().over(x)
+    down = pl.when(positive).then(0).otherwise(pl.col(y)).cum_sum().over(x)
+    high = pl.when(positive).then(up).otherwise(down)
+    return rising.with_columns(high.alias("_high"), (high - pl.col(y)).alias("_low"))
+
+
+def day_ticks(days: pl.Series) -> tuple[list[str], str, str]:
+    """Where a day axis is labelled (at most ten days, Mondays or firsts of months), how, and `, 2025` for its title."""
     present = days.cast(pl.Date).drop_nulls().unique().sort()
     if present.is_empty():
-        return [], ""
+        return [], "%-d %b", ""
     first, last = present[0], present[-1]
     every = pl.date_range(first, last, eager=True)
     choices = [every, every.gather_every(2), every.filter(every.dt.weekday() == 1)]
     choices.append(choices[2].gather_every(2))
     choices += [every.filter((every.dt.day() == 1) & ((every.dt.month() - 1) % months == 0)) for months in (1, 3, 12)]
+    choices.append(choices[-1].gather_every(5))
     chosen = next((ticks for ticks in choices if 0 < len(ticks) <= 10), every[:1])
+    months = bool((chosen.dt.day() == 1).all()) and len(chosen) > 1
+    style = "%-d %b" if not months else "%b" if first.year == last.year else "%b %Y"
     years = f", {first.year}" if first.year == last.year else f", {first.year}\N{EN DASH}{last.year}"
-    return chosen.dt.strftime("%Y-%m-%dT00:00:00Z").to_list(), years
+    return chosen.dt.strftime("%Y-%m-%dT00:00:00Z").to_list(), style, years if style != "%b %Y" else ""
 
 
 def described(kind: str, title: str, frame: pl.DataFrame, x: str | None, names: Sequence[str]) -> str:

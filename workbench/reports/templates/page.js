@@ -7,6 +7,20 @@
     button.setAttribute("aria-expanded", shown);
     document.querySelectorAll("details.code").forEach(function (cell) { cell.open = shown; });
   });
+  document.querySelectorAll(".wb-scroll table").forEach(function (table) {
+    var rows = table.tBodies.length ? table.tBodies[0].rows.length : 0, box = table.parentNode;
+    if (rows <= 20) { return; }
+    var more = document.createElement("button");
+    more.type = "button";
+    more.className = "more";
+    function fold(folded) {
+      box.classList.toggle("short", folded);
+      more.textContent = folded ? "Show all " + rows + " rows" : "Show fewer rows";
+    }
+    more.addEventListener("click", function () { fold(!box.classList.contains("short")); });
+    box.after(more);
+    fold(true);
+  });
   function mark(event) { return event.target.closest && event.target.closest(".chart svg [aria-label]"); }
   function hide() { tip.classList.remove("on"); }
   function show(event) {
