@@ -32,10 +32,10 @@ lab: $(STAMP) ## open the notebooks in JupyterLab: NOTEBOOK=notebooks/02_costs.i
 	@$(BIN)/jupyter lab $(ARGS) "$(NOTEBOOK)"
 
 test: $(STAMP) ## run all tests: ARGS="-k settings"
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that take a moment
-	@$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not real" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not real" $(ARGS)
 
 lint: $(STAMP) ## check style, types, floors and notebooks, as the commit hooks do
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary

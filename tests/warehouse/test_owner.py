@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -348,3 +349,16 @@ def test_a_path_with_blanks_and_quotes_is_a_path(tmp_path: Path) -> None:
         found.merge(costs("path", ["1"]), "cost_events")
         assert total(found, "path") == 1
     warehouse.stop(settings)
+
+
+@pytest.mark.slow
+def test_an_owner_whose_state_was_deleted_ends_by_itself(tmp_path: Path) -> None:
+    settings = embedded_settings(tmp_path / "state")
+    with warehouse.session(settings) as found:
+        found.query("SELECT 1 AS one")
+        pid = json.loads((tmp_path / "state" / "run" / "warehouse.json").read_text())["pid"]
+    shutil.rmtree(tmp_path / "state")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and Path(f"/proc/{pid}").exists():
+        time.sleep(0.1)
+    assert not Path(f"/proc/{pid}").exists()

@@ -135,7 +135,7 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
             time.sleep(min(1.0, max(0.05, idle_s / 4)))
             service.forget_dead_clients()
             _tidy(place, service.idle_s())
-            if broken.is_set() or service.idle_s() > idle_s:
+            if broken.is_set() or service.idle_s() > idle_s or not _still_ours(place, address):
                 server.should_exit = True
 
     threading.Thread(target=watch, daemon=True).start()
@@ -192,6 +192,12 @@ def _open(place: Place, memory_limit: str) -> None:
     connection.execute(info_schema.per_db_creation_sql("FINOPS"))
     connection.execute(macros.creation_sql("FINOPS"))
     connection.execute("DELETE FROM FINOPS._fs_information_schema._fs_load_history")
+
+
+def _still_ours(place: Place, address: Address) -> bool:
+    """False when the state folder was deleted under us, or another owner has written its name: then nobody comes."""
+    known = place.read()
+    return known is not None and known.token == address.token
 
 
 def _tidy(place: Place, idle_s: float) -> None:
