@@ -60,7 +60,7 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
     """
     if column.dtype == dtype:
         return Parsed(column)
-    text = column.cast(pl.String)
+    text = as_text(column)
     values = text.cast(dtype, strict=False)
     if (
         values.null_count() == text.null_count()
@@ -98,7 +98,7 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
         return _zoned(column, zone_needed=zone_needed)
     if column.dtype == pl.Date:
         return _zoned(column.cast(pl.Datetime("us")), zone_needed=zone_needed)
-    text = column.cast(pl.String)
+    text = as_text(column)
     values = pl.Series(column.name, [None], dtype=TIME).new_from_index(0, len(text))
     for format_ in _TIME_FORMATS:
         if values.null_count() == text.null_count():

@@ -161,5 +161,7 @@ def _parquet_batch(batch: pa.RecordBatch, names: Mapping[str, str], first: int) 
 
 
 def _known(column: pa.Array) -> pa.Array:
-    """Columns of types that Polars does not know, as text."""
+    """Columns of types that Polars does not know as text, and dictionaries as what they hold."""
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary_decode()
     return column.cast(pa.string()) if pa.types.is_decimal256(column.type) else column
