@@ -1,6 +1,8 @@
 """The pages in a real browser: nothing is fetched, everything fits, the code unfolds, charts answer a pointer."""
 
+import base64
 import datetime as dt
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -106,6 +108,20 @@ def test_text_in_charts_is_large_enough_to_read_on_a_phone(opened: Any) -> None:
     page = opened("02_costs.html", PHONE)
     sizes = page.evaluate("[...document.querySelectorAll('.narrow text')].map(t => t.getBoundingClientRect().height)")
     assert min(size for size in sizes if size) >= 11
+
+
+def test_a_chart_is_a_picture_of_its_own_as_jupyterlab_shows_it(browser: Any, report: Path) -> None:
+    cells = json.loads((report / "notebooks" / "02_costs.ipynb").read_text())["cells"]
+    outputs = [output["data"] for cell in cells for output in cell.get("outputs", []) if "data" in output]
+    drawings = ["".join(data["image/svg+xml"]) for data in outputs if "image/svg+xml" in data]
+    assert len(drawings) == 5
+    page = browser.new_page()
+    for drawing in drawings:
+        source = "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode()
+        page.set_content(f'<img src="{source}">')
+        page.wait_for_function("document.images[0].complete")
+        assert page.evaluate("document.images[0].naturalWidth") == 760
+    page.close()
 
 
 def test_the_button_unfolds_all_code_and_folds_it_again(opened: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import ReportError
-from workbench.reports.folder import ReportFolder
+from workbench.reports.folder import ReportFolder, check_writable
 
 
 def put(reports: Path, text: str) -> None:
@@ -70,6 +70,14 @@ def test_a_file_where_the_folder_should_be_is_a_clear_error(tmp_path: Path) -> N
         ReportError, match=r"reports/demo.*make that folder writable, or name another one as 'reports:'"
     ):
         put(tmp_path / "reports", "never")
+
+
+def test_whether_a_report_can_be_written_is_known_before_anything_is_run(tmp_path: Path) -> None:
+    check_writable(tmp_path, "demo")
+    assert list((tmp_path / "demo").iterdir()) == []
+    (tmp_path / "reports").write_text("in the way")
+    with pytest.raises(ReportError, match="make that folder writable"):
+        check_writable(tmp_path / "reports", "demo")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing to a user who may not write needs root; see the next test")

@@ -11,8 +11,8 @@ for full protanopia, deuteranopia and tritanopia, simulated after Machado, Olive
 (doi.org/10.1109/TVCG.2009.113); `tests/test_plots.py` measures it.
 """
 
-NEUTRAL = "#9AA1AB"
-"""What is nobody's, or the rest."""
+NEUTRAL, REMAINDER = "#9AA1AB", "#CDD2D9"
+"""What is nobody's; what is too small to be named."""
 
 SEQUENTIAL = ("#E8F0FA", "#B9D3F2", "#7FAEE6", "#3F83D6", "#1A5BB0", "#0B3B7A")
 """Little to much; lightness falls evenly, so that it survives a grey print."""
@@ -34,24 +34,26 @@ FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', Arimo, sans-serif
 WIDE, NARROW = 760, 350
 """Pixels across: the page's column, and a phone."""
 
-REST = ("all others", "other", "others", "unallocated")
+NOBODY = ("unallocated", "(none)", "(not stated)")
+REST = ("all others", "other", "others")
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name; the same set of names always gets the same colours.
 
-    `unallocated` and `Other …` are grey. After eight names the palette starts again: fold the rest before that.
+    `unallocated` is grey, `Other (n)` a lighter grey. After eight names the palette starts
+    again: fold the rest before that.
     """
     given = sorted(set(names))
     named = [name for name in given if not is_rest(name)]
     found = {name: PALETTE[at % len(PALETTE)] for at, name in enumerate(named)}
-    return {name: found.get(name, NEUTRAL) for name in given}
+    return {name: found.get(name, NEUTRAL if name.casefold() in NOBODY else REMAINDER) for name in given}
 
 
 def is_rest(name: str) -> bool:
     """Whether a name stands for what has no name of its own."""
     folded = name.casefold()
-    return folded in REST or folded.startswith("other (")
+    return folded in (*REST, *NOBODY) or folded.startswith("other (")
 
 
 def config(width: int = WIDE) -> dict[str, Any]:

@@ -93,6 +93,12 @@ class ReportFolder:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def check_writable(reports: Path, profile: str) -> None:
+    """Raise `ReportError` when a report could not be written, so that nothing is loaded and run in vain."""
+    with ReportFolder(reports, profile, "check"):
+        pass
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a file so that nobody ever sees half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
