@@ -30,4 +30,5 @@ def coverage(daily: pl.DataFrame, first: date, end: date, by: str) -> pl.DataFra
 def missing_days(daily: pl.DataFrame, first: date, end: date) -> list[date]:
     """Return the days of [first, end) without a single line."""
     days = pl.date_range(first, end, "1d", closed="left", eager=True)
-    return [day for day in days.to_list() if day not in set(daily["date"].to_list())]
+    seen = set(daily["date"].to_list())
+    return [day for day in days.to_list() if day not in seen]

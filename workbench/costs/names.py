@@ -25,12 +25,13 @@ def only(frame: pl.DataFrame, currency: str) -> pl.DataFrame:
 
 def combined(frame: pl.DataFrame, name: str, *columns: str) -> pl.DataFrame:
     """Join the names of several columns to one, `checkout · Amazon EC2`, in the column `name`."""
-    return named(frame, *columns).with_columns(pl.concat_str(columns, separator=" · ").alias(name)).drop(columns)
+    joined = named(frame, *columns).with_columns(pl.concat_str(columns, separator=" · ").alias(name))
+    return joined.drop(column for column in columns if column != name)
 
 
 def top_share(spent: pl.DataFrame, name: str) -> tuple[str, float]:
     """Return the dearest name of a `spend` frame of one currency and its share (0 where nothing was spent)."""
     if spent.height == 0:
         return NOT_STATED, 0.0
-    first = spent.sort(COST, descending=True).row(0, named=True)
+    first = spent.sort(COST, descending=True, maintain_order=True).row(0, named=True)
     return first[name] or NOT_STATED, first["share"] or 0.0
