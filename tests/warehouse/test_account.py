@@ -1,10 +1,14 @@
 """The Snowflake engine, as far as it can be known without an account."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from workbench import warehouse
+from workbench.errors import UsageError
 from workbench.settings import DemoSource, Settings, Snowflake
 from workbench.warehouse.account import parameters
 
@@ -57,6 +61,18 @@ def test_making_the_warehouse_does_not_connect(tmp_path: Path) -> None:
     found = warehouse.session(settings)
     assert found.engine == "snowflake"
     assert repr(found) == "Warehouse(snowflake, not connected)"
+
+
+@pytest.mark.parametrize("what", [warehouse.serve, warehouse.stop])
+def test_an_account_has_no_owner(tmp_path: Path, what: Callable[[Settings], object]) -> None:
+    settings = Settings(
+        name="t",
+        root=tmp_path,
+        sources=[DemoSource(name="d", end=date(2025, 1, 1))],
+        warehouse=section(connection_name="x"),
+    )
+    with pytest.raises(UsageError, match="only the embedded one has an owner"):
+        what(settings)
 
 
 def test_an_expired_session_is_known_for_what_it_is() -> None:

@@ -220,6 +220,15 @@ def test_another_owner_of_the_same_amount_is_a_restatement(engine: Warehouse) ->
     assert merged.amounts.rows() == [("restated", "EUR", 1, Decimal(4), Decimal(4))]
 
 
+def test_another_label_at_the_same_moment_is_a_restatement_too(engine: Warehouse) -> None:
+    """The profile's unit names are the reader's own: a change of them needs no new bill."""
+    engine.merge(costs("label", ["4"]), "cost_events")
+    merged = engine.merge(costs("label", ["4"], environment="test"), "cost_events")
+    assert (merged.restated, merged.conflicts) == (1, 0)
+    sql = "SELECT environment FROM finops_curated.cost_events WHERE business_unit = 'label'"
+    assert engine.query(sql).item() == "test"
+
+
 def test_two_amounts_at_the_same_moment_are_a_conflict_and_nothing_is_guessed(engine: Warehouse) -> None:
     engine.merge(costs("conflict", ["1", "2"]), "cost_events")
     merged = engine.merge(costs("conflict", ["1", "3"]), "cost_events")

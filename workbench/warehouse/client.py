@@ -1,6 +1,7 @@
 """The clients' side of the embedded warehouse: find the owner, or start one; end it."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import WarehouseError, WarehouseUnavailable
+from workbench.errors import UsageError, WarehouseError, WarehouseUnavailable
 from workbench.warehouse.place import Address, Place, locked
 from workbench.warehouse.process import CLIENT_PARAMETER, TOKEN_HEADER, this_process
 from workbench.warehouse.protocols import SettingsLike, chain
@@ -183,6 +184,8 @@ def serve(settings: SettingsLike) -> None:
     """Be the owner, in the foreground. Raises WarehouseUnavailable if somebody else is."""
     from workbench.warehouse.owner import own
 
+    _only_embedded(settings, "serve")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     place = Place(settings.state)
     place.make()
     words: list[str] = []
@@ -193,6 +196,7 @@ def serve(settings: SettingsLike) -> None:
 
 def stop(settings: SettingsLike) -> bool:
     """End the owner, waiting until it has let go of the database."""
+    _only_embedded(settings, "stop")
     place = Place(settings.state)
     address = place.read()
     if address is None or not answers(address):
@@ -204,6 +208,14 @@ def stop(settings: SettingsLike) -> bool:
             raise _unavailable(place, f"its owner does not end; `kill -9 {address.pid}` ends it")
         time.sleep(0.02)
     return True
+
+
+def _only_embedded(settings: SettingsLike, what: str) -> None:
+    if settings.warehouse.engine != "embedded":
+        raise UsageError(
+            f"there is nothing to {what}: the profile's warehouse is {settings.warehouse.engine}, and only the "
+            "embedded one has an owner; `engine: embedded` in the profile makes it so"
+        )
 
 
 def _start(place: Place, settings: SettingsLike) -> None:

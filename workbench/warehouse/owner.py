@@ -16,12 +16,19 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.warehouse.place import Address, Place, locked
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from workbench.warehouse.server import Service
 
 HOST = "127.0.0.1"
 PATIENCE_S = float(os.environ.get("WORKBENCH_OWNER_PATIENCE_S", "15"))
@@ -79,6 +86,7 @@ def _detached(place: Place, idle_s: float, memory_limit: str) -> int:
 
 def own(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str], None]) -> int:
     """Own the database until idle, interrupted or broken. `ready` gets "ready", or the reason why it can't be."""
+    warnings.simplefilter("ignore")  # a library's warning, made an error by -W error, would be a failed query
     try:
         with locked(place.owner_lock, wait_s=PATIENCE_S):
             return _serve(place, idle_s, memory_limit, ready)
@@ -92,8 +100,6 @@ def own(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str], N
 
 def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str], None]) -> int:
     _clean(place)
-    import uvicorn
-
     from workbench.warehouse import compat
 
     compat.import_quickly()
@@ -107,23 +113,13 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
 
     compat.apply(on_fatal)
     _open(place, memory_limit)
-    address = Address(HOST, 0, os.getpid(), secrets.token_urlsafe(24), datetime.now(UTC).isoformat())
-    service = Service(address.token)
+    service = Service(secrets.token_urlsafe(24))
     service.init()
     # Named as TCP, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind((HOST, 0))
-    address = Address(HOST, listener.getsockname()[1], address.pid, address.token, address.started)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            service.app(),
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_keep_alive=int(idle_s) + 60,
-            timeout_graceful_shutdown=10,
-        )
-    )
+    address = Address(HOST, listener.getsockname()[1], os.getpid(), service.token, datetime.now(UTC).isoformat())
+    server = _server(service, idle_s)
 
     def watch() -> None:
         while not server.started:
@@ -143,15 +139,35 @@ def _serve(place: Place, idle_s: float, memory_limit: str, ready: Callable[[str]
         with _told_to_end():
             server.run(sockets=[listener])
     finally:
-        if (known := place.read()) is not None and known.token == address.token:
-            place.address.unlink(missing_ok=True)
-        service.end_all()
-        with contextlib.suppress(Exception):  # a broken database can't be checkpointed
-            _checkpoint()
-            # The lock on the file goes now, before the owner's lock: the next owner can open it at once.
-            import_module("fakesnow.server").shared_fs.duck_conn.execute("DETACH FINOPS")
-        log.info("end")
+        _let_go(place, service, address)
     return 1 if broken.is_set() else 0
+
+
+def _server(service: "Service", idle_s: float) -> "uvicorn.Server":
+    import uvicorn
+
+    config = uvicorn.Config(
+        service.app(),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=int(idle_s) + 60,
+        timeout_graceful_shutdown=10,
+    )
+    logging.getLogger("fakesnow.server").handlers = []  # it has uvicorn's, and would say everything twice
+    return uvicorn.Server(config)
+
+
+def _let_go(place: Place, service: "Service", address: Address) -> None:
+    """Of the address, the clients and the database, in this order."""
+    if (known := place.read()) is not None and known.token == address.token:
+        place.address.unlink(missing_ok=True)
+    service.end_all()
+    with contextlib.suppress(Exception):  # a broken database can't be checkpointed
+        _checkpoint()
+        # The lock on the file goes now, before the owner's lock: the next owner can open it at once.
+        import_module("fakesnow.server").shared_fs.duck_conn.execute("DETACH FINOPS")
+    log.info("end")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ class Service:
     """What the owner knows of its clients, and the application they talk to."""
 
     def __init__(self, token: str) -> None:
-        self._token = token
+        self.token = token
         self._fakesnow = import_module("fakesnow.server")
         self._clients: dict[str, str] = {}
         self._ddl = threading.Lock()
@@ -83,7 +83,7 @@ class Service:
 
             body = gzip.decompress(body)
         data = json.loads(body)["data"]
-        if data.get("PASSWORD") != self._token:
+        if data.get("PASSWORD") != self.token:
             # Another profile's owner may have had this port before.
             return JSONResponse({"data": None, "code": "390100", "message": "wrong token", "success": False})
         response: Response = await self._fakesnow.login_request(request)
@@ -93,7 +93,7 @@ class Service:
 
     def _guarded(self, answer: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
-            if request.headers.get(TOKEN_HEADER) != self._token:
+            if request.headers.get(TOKEN_HEADER) != self.token:
                 return JSONResponse({"error": "wrong token"}, status_code=403)
             try:
                 return JSONResponse(await answer())
