@@ -45,7 +45,8 @@ MADE: dict[str, st.SearchStrategy[Any]] = {
 
 def event(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     fields = {
-        name: MADE.get(name, moments if isinstance(dtype, pl.Datetime) else texts) for name, dtype in SCHEMAS[kind].items()
+        name: MADE.get(name, moments if isinstance(dtype, pl.Datetime) else texts)
+        for name, dtype in SCHEMAS[kind].items()
     }
     return st.fixed_dictionaries(fields)
 
@@ -128,8 +129,10 @@ def test_two_days_ahead_is_not_yet_the_far_future() -> None:
     assert refused(cost(timestamp="2025-10-04T00:00:00Z")) == []
 
 
-@pytest.mark.parametrize(("share", "fine"), [("0", True), ("1", True), ("1.01", False), ("-0.1", False), ("NaN", False)])
-def test_utilization_is_a_share(share: str, fine: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("share", "fine"), [("0", True), ("1", True), ("1.01", False), ("-0.1", False), ("NaN", False)]
+)
+def test_utilization_is_a_share(share: str, fine: bool) -> None:
     row = {"event_id": "1", "timestamp": "2025-10-01T00:00:00Z", "utilization": share, "currency": "USD"}
     assert refused(pl.DataFrame([row]), "resource") == ([] if fine else ["utilization is not a share between 0 and 1"])
 
@@ -171,7 +174,9 @@ def test_a_number_within_the_metadata_is_no_amount() -> None:
     assert from_json_lines(lines(nested), "cost").valid["metadata"].to_list() == ['{"cost_amount": 5}']
 
 
-@pytest.mark.parametrize("broken", [b'{"event_id": "1"', b"[]", b"null", b'{"event_id": NaN}', b"{'a': 1}", b"\xff\xfe", b'{"a":' * 5000])
+@pytest.mark.parametrize(
+    "broken", [b'{"event_id": "1"', b"[]", b"null", b'{"event_id": NaN}', b"{'a': 1}", b"\xff\xfe", b'{"a":' * 5000]
+)
 def test_one_bad_line_among_ten_thousand_costs_nothing_else(broken: bytes) -> None:
     given_lines: list[dict[str, object] | bytes] = [COST_EVENT | {"event_id": str(i)} for i in range(9_999)]
     given_lines.insert(7_000, broken)
@@ -263,7 +268,9 @@ def test_moments_within_a_second_differ() -> None:
     assert ids(frame, ["t"]).n_unique() == 2
 
 
-@pytest.mark.parametrize("make", [lambda: ids(pl.DataFrame({"a": [0.1]}), ["a"]), lambda: ids(pl.DataFrame({"a": [1]}), [])])
+@pytest.mark.parametrize(
+    "make", [lambda: ids(pl.DataFrame({"a": [0.1]}), ["a"]), lambda: ids(pl.DataFrame({"a": [1]}), [])]
+)
 def test_floats_and_nothing_make_no_id(make: Callable[[], object]) -> None:
     with pytest.raises(EventError, match="id"):
         make()
@@ -271,4 +278,6 @@ def test_floats_and_nothing_make_no_id(make: Callable[[], object]) -> None:
 
 def test_the_schemas_share_their_common_fields() -> None:
     for schema in (COST, BUSINESS, RESOURCE):
-        assert {"event_id", "timestamp", "event_type", "business_unit", "currency", "observed_at", "loaded_at"} <= set(schema)
+        assert {"event_id", "timestamp", "event_type", "business_unit", "currency", "observed_at", "loaded_at"} <= set(
+            schema
+        )

@@ -49,7 +49,9 @@ def test_spend_adds_up_to_the_last_digit_in_each_currency(daily: pl.DataFrame) -
 
 
 def test_spend_is_sorted_and_has_shares_of_its_currency() -> None:
-    daily = frame((0, "USD", "a", None, "1"), (1, "USD", "b", None, "3"), (0, "EUR", "a", None, "5"), (0, "EUR", None, None, "5"))
+    daily = frame(
+        (0, "USD", "a", None, "1"), (1, "USD", "b", None, "3"), (0, "EUR", "a", None, "5"), (0, "EUR", None, None, "5")
+    )
     spent = costs.spend(daily, "unit").select("BillingCurrency", "unit", "share").rows()
     assert spent == [("EUR", None, 0.5), ("EUR", "a", 0.5), ("USD", "b", 0.75), ("USD", "a", 0.25)]
 
@@ -72,8 +74,9 @@ def test_daily_totals_keep_the_total_of_each_day(daily: pl.DataFrame, top: int |
 def test_changes_add_up_to_the_change_of_the_whole(daily: pl.DataFrame) -> None:
     span = costs.weeks(AS_OF)
     compared = costs.week_over_week(daily, span, "unit", "service")
-    assert sums(compared, "previous") == sums(daily.filter(pl.col("date").is_between(span.previous, span.end, closed="left"))
-        .with_columns(BilledCost=pl.when(pl.col("date") < span.current).then("BilledCost").otherwise(Decimal(0))))  # fmt: skip
+    seen = daily.filter(pl.col("date").is_between(span.previous, span.end, closed="left"))
+    before = pl.when(pl.col("date") < span.current).then("BilledCost").otherwise(Decimal(0))
+    assert sums(compared, "previous") == sums(seen.with_columns(BilledCost=before))
     assert (compared["current"] - compared["previous"]).to_list() == compared["change"].to_list()
     largest = costs.largest_changes(compared, 2)
     for column in ("previous", "current", "change"):
@@ -114,18 +117,25 @@ def test_a_credit_that_shrinks_is_a_change_upwards() -> None:
 
 
 def test_the_largest_changes_end_with_all_others() -> None:
-    daily = frame(*((7, "USD", name, None, amount) for name, amount in (("a", "-9"), ("b", "5"), ("c", "2"), ("d", "-1"))))
+    daily = frame(
+        *((7, "USD", name, None, amount) for name, amount in (("a", "-9"), ("b", "5"), ("c", "2"), ("d", "-1")))
+    )
     largest = costs.largest_changes(costs.week_over_week(daily, costs.weeks(AS_OF), "unit"), 2)
     assert largest.select("unit", "change").rows() == [("a", -9), ("b", 5), ("all others", 1)]
 
 
 def test_coverage_has_every_day_of_every_name() -> None:
-    daily = pl.DataFrame({"date": [START, START, START + timedelta(days=2)], "unit": ["a", None, "a"], "lines": [3, 1, 2]})
+    daily = pl.DataFrame(
+        {"date": [START, START, START + timedelta(days=2)], "unit": ["a", None, "a"], "lines": [3, 1, 2]}
+    )
     grid = costs.coverage(daily, START, START + timedelta(days=3), "unit")
     assert grid.height == 6
     assert grid["lines"].sum() == 6
     assert grid.filter(unit="a")["lines"].to_list() == [3, 0, 2]
-    assert costs.missing_days(daily, START, START + timedelta(days=4)) == [START + timedelta(days=1), START + timedelta(days=3)]
+    assert costs.missing_days(daily, START, START + timedelta(days=4)) == [
+        START + timedelta(days=1),
+        START + timedelta(days=3),
+    ]
 
 
 def test_names_that_are_missing_are_said_to_be() -> None:
@@ -173,7 +183,9 @@ def test_files_that_overlap_are_told_from_files_that_are_lost() -> None:
     )
     held = pl.DataFrame({"source_name": ["a"], "currency": ["USD"], "in_warehouse": [Decimal(12)]})
     found = costs.against_files(said, held)
-    assert found.select("source_name", "files_say", "refused", "accepted", "in_warehouse", "in_several_files").rows() == [
+    assert found.select(
+        "source_name", "files_say", "refused", "accepted", "in_warehouse", "in_several_files"
+    ).rows() == [
         ("a", 20, 1, 19, 12, 7),
         ("b", 7, 0, 7, 0, 7),
     ]

@@ -125,7 +125,9 @@ def test_a_folder_and_a_pattern_mean_all_their_files(tmp_path: Path) -> None:
 
 
 def test_nothing_to_read_says_what_would_be_read(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"does not exist, or matches nothing that ends in \.csv, \.csv\.gz, \.parquet"):
+    with pytest.raises(
+        SourceError, match=r"does not exist, or matches nothing that ends in \.csv, \.csv\.gz, \.parquet"
+    ):
         read_focus(tmp_path / "bill.csv")
     with pytest.raises(SourceError, match=r"holds no file that ends in"):
         read_focus(tmp_path)
@@ -160,14 +162,18 @@ PLAIN = Mapping(
     period="1mo",
     delimiter=";",
 )
-PLAIN_CSV = "day;level;team;cost\n2025-01-31;team;shop;1\n2025-01-31;all;;3\n2025-01-31; team ;lab;2\n2025-02-01;team;lab;x\n"
+PLAIN_CSV = (
+    "day;level;team;cost\n2025-01-31;team;shop;1\n2025-01-31;all;;3\n2025-01-31; team ;lab;2\n2025-02-01;team;lab;x\n"
+)
 
 
 def test_a_mapping_says_what_is_what(tmp_path: Path) -> None:
     bill = read_focus(write(tmp_path / "bill.csv", PLAIN_CSV), mapping=PLAIN, observed_at=OBSERVED)
     assert counts(bill) == (4, 2, 1, 1)
     lines = bill.lines()
-    assert lines.select("BilledCost", "business_unit", "BillingCurrency", "ProviderName", "ChargeDescription").rows() == [
+    assert lines.select(
+        "BilledCost", "business_unit", "BillingCurrency", "ProviderName", "ChargeDescription"
+    ).rows() == [
         (Decimal(1), "shop", "USD", "Cloud", "1"),
         (Decimal(2), "lab", "USD", "Cloud", "2"),
     ]

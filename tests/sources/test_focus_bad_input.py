@@ -36,7 +36,11 @@ def bill_of(tmp_path: Path, content: str | bytes, **limits: int) -> Bill:
         ("bill.csv", b"\n\r\n\n", "is empty"),
         ("bill.csv", text(hours(1), delimiter=";").encode(), "separated by ';', not ',': set `delimiter` in a mapping"),
         ("bill.csv", text(hours(1), delimiter="\t").encode(), r"separated by '\\t', not ','"),
-        ("bill.csv", b"date,cost\n2025-10-01,1\n", "is no FOCUS bill, the column BilledCost and ChargePeriodStart is missing"),
+        (
+            "bill.csv",
+            b"date,cost\n2025-10-01,1\n",
+            "is no FOCUS bill, the column BilledCost and ChargePeriodStart is missing",
+        ),
         ("bill.csv", bytes(range(256)) * 500, "is no FOCUS bill|is no text"),
         ("bill.csv", text(hours(1)).encode("utf-16"), "is no text in UTF-8; a bill is CSV, CSV.gz or Parquet"),
         ("bill.csv", text(hours(1), end="\r").encode(), "can't be read"),
@@ -143,7 +147,9 @@ def test_a_quote_within_a_value_is_just_a_character(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_cost_their_line(tmp_path: Path) -> None:
-    content = (HEAD + FIRST).encode() + SECOND.replace("an hour", "während").encode("latin-1") + THIRD.encode() + b"\x00\n"
+    content = (
+        (HEAD + FIRST).encode() + SECOND.replace("an hour", "während").encode("latin-1") + THIRD.encode() + b"\x00\n"
+    )
     bill = bill_of(tmp_path, content)
     assert reasons(bill) == [(3, "holds bytes that are no UTF-8 text"), (5, "holds bytes that are no UTF-8 text")]
     assert "w�hrend" in bill.rejected["record"][0]
@@ -174,7 +180,14 @@ def test_line_numbers_hold_across_blocks_and_batches(
     monkeypatch.setattr(sieve, "_READ", read_at_once)
     monkeypatch.setattr(rows, "_BATCH_BYTES", 3 * read_at_once)
     several = line(ChargeDescription="three\n\nlines")
-    given_lines: list[Line] = [several, line(BilledCost="x"), *hours(20), several, line(ChargeCategory="Fee"), *hours(3)]
+    given_lines: list[Line] = [
+        several,
+        line(BilledCost="x"),
+        *hours(20),
+        several,
+        line(ChargeCategory="Fee"),
+        *hours(3),
+    ]
     content = text(given_lines) + "\n\n1,2\n" + FIRST + "\r\n" + FIRST.replace("1,", "?,", 1)
     bill = bill_of(tmp_path, content)
     found = {reason: content.splitlines()[row - 1] for row, reason in reasons(bill)}
@@ -185,7 +198,9 @@ def test_line_numbers_hold_across_blocks_and_batches(
     assert "three\n\nlines" in bill.lines()["ChargeDescription"].to_list()
 
 
-pieces = st.sampled_from([FIRST, SECOND, "x,y\n", "\n", OPEN, SECOND.replace("an hour", '"two\nlines"'), '"\n', "\xff\n"])
+pieces = st.sampled_from(
+    [FIRST, SECOND, "x,y\n", "\n", OPEN, SECOND.replace("an hour", '"two\nlines"'), '"\n', "\xff\n"]
+)
 
 
 @given(st.lists(pieces, max_size=12), st.integers(1, 400))
@@ -206,7 +221,9 @@ def test_whatever_a_file_holds_no_row_is_lost(given_pieces: list[str], read_at_o
 def test_a_large_file_that_is_misunderstood_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read, "_MOST_REFUSED", 10)
     path = write(tmp_path / "bill.csv", hours(50, BillingCurrency=""))
-    with pytest.raises(SourceError, match=r"most of its rows are refused, 50 of the first 50 because BillingCurrency is miss"):
+    with pytest.raises(
+        SourceError, match=r"most of its rows are refused, 50 of the first 50 because BillingCurrency is miss"
+    ):
         read_focus(path)
     mostly_right = [*hours(60), *hours(50, BillingCurrency="")]
     assert counts(read_focus(write(tmp_path / "bill.csv", mostly_right))) == (110, 60, 50, 0)

@@ -33,7 +33,9 @@ lines_of_a_bill = st.lists(st.fixed_dictionaries({name: st.sampled_from(words) f
 
 def read(lines: list[Line]) -> pl.DataFrame:
     with TemporaryDirectory() as folder:
-        return read_focus(write(Path(folder) / "bill.csv", [line(**each) for each in lines]), observed_at=OBSERVED).lines()
+        return read_focus(
+            write(Path(folder) / "bill.csv", [line(**each) for each in lines]), observed_at=OBSERVED
+        ).lines()
 
 
 def key(each: Line) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ def test_equal_lines_of_a_file_are_numbered_by_their_contents(lines: list[Line],
     assert sorted(before["line_count"]) == sorted(keys.count(each) for each in keys)
 
 
-def test_another_amount_is_the_same_event(tmp_path: Path) -> None:
+def test_another_amount_is_the_same_event() -> None:
     first = read([line(), line(ResourceId="b")])
     restated = read([line(BilledCost="9", ListCost="9", Tags="NULL", ConsumedQuantity="3"), line(ResourceId="b")])
     assert restated["event_id"].to_list() == first["event_id"].to_list()
@@ -97,7 +99,9 @@ def test_columns_that_are_missing_or_empty_make_no_other_event(tmp_path: Path) -
     given_line = line(PricingCategory="NULL", RegionId="")
     columns = [name for name in COLUMNS if name not in {"PricingCategory", "RegionId"}]
     out = io.StringIO()
-    csv.DictWriter(out, columns, extrasaction="ignore").writerows([dict(zip(columns, columns, strict=True)), given_line])
+    csv.DictWriter(out, columns, extrasaction="ignore").writerows(
+        [dict(zip(columns, columns, strict=True)), given_line]
+    )
     without = read_focus(write(tmp_path / "bill.csv", out.getvalue())).lines()
     assert without["event_id"][0] == read([given_line])["event_id"][0]
 
@@ -105,7 +109,9 @@ def test_columns_that_are_missing_or_empty_make_no_other_event(tmp_path: Path) -
 def test_equal_lines_far_apart_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "_READ", 500)
     monkeypatch.setattr(rows, "_BATCH_BYTES", 1000)
-    bill = read_focus(write(tmp_path / "bill.csv", [line(), *hours(60, SkuId="B"), line(), line()]), observed_at=OBSERVED)
+    bill = read_focus(
+        write(tmp_path / "bill.csv", [line(), *hours(60, SkuId="B"), line(), line()]), observed_at=OBSERVED
+    )
     assert len(bill.files[0].parts) > 3
     assert bill.files[0].equal_lines == 3
     assert bill.lines()["line_count"].to_list() == [3] + [1] * 60 + [3, 3]

@@ -23,7 +23,7 @@ USUAL = {
 }
 
 
-def bill_of(tmp_path: Path, **columns: Any) -> Bill:  # noqa: ANN401
+def bill_of(tmp_path: Path, **columns: Any) -> Bill:
     pq.write_table(pa.table(USUAL | columns), tmp_path / "bill.parquet")
     bill = read_focus(tmp_path / "bill.parquet", observed_at=OBSERVED)
     assert bill.events().collect().height == bill.files[0].accepted
@@ -31,7 +31,9 @@ def bill_of(tmp_path: Path, **columns: Any) -> Bill:  # noqa: ANN401
 
 
 def test_the_same_lines_as_csv_and_as_parquet_are_the_same(tmp_path: Path) -> None:
-    csv = read_focus(write(tmp_path / "a.csv", [line(), line(Tags="NULL", ResourceId="b")]), observed_at=OBSERVED).lines()
+    csv = read_focus(
+        write(tmp_path / "a.csv", [line(), line(Tags="NULL", ResourceId="b")]), observed_at=OBSERVED
+    ).lines()
     csv.drop("event_id", "business_unit", "source_file").write_parquet(tmp_path / "a.parquet")
     parquet = read_focus(tmp_path / "a.parquet", observed_at=OBSERVED).lines()
     assert parquet.drop("source_file").equals(csv.drop("source_file"))
@@ -118,7 +120,9 @@ def test_other_types_of_text_columns_are_text(tmp_path: Path) -> None:
 
 def test_what_is_no_number_at_all_is_rejected(tmp_path: Path) -> None:
     for odd in ([True, False], [{"a": 1}, {"a": 2}], [[1], [2]]):
-        assert [reason for _, reason in reasons(bill_of(tmp_path, BilledCost=odd))] == ["BilledCost is not a number"] * 2
+        assert [reason for _, reason in reasons(bill_of(tmp_path, BilledCost=odd))] == [
+            "BilledCost is not a number"
+        ] * 2
 
 
 def test_a_type_that_nothing_can_be_made_of_is_an_error(tmp_path: Path) -> None:
@@ -134,7 +138,9 @@ def test_column_names_in_capitals_are_found(tmp_path: Path) -> None:
 def test_rows_are_numbered_across_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "_BATCH_ROWS", 3)
     costs = ["x" if number in {4, 9} else "1" for number in range(1, 11)]
-    frame = pl.DataFrame({"BilledCost": costs}).with_columns(ChargePeriodStart=pl.lit(START), BillingCurrency=pl.lit("USD"))
+    frame = pl.DataFrame({"BilledCost": costs}).with_columns(
+        ChargePeriodStart=pl.lit(START), BillingCurrency=pl.lit("USD")
+    )
     frame.write_parquet(tmp_path / "bill.parquet")
     assert [row for row, _ in reasons(read_focus(tmp_path, observed_at=OBSERVED))] == [4, 9]
 

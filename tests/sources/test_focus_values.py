@@ -102,7 +102,9 @@ def test_each_word_of_an_enumeration_is_allowed_in_any_case(tmp_path: Path) -> N
 def test_spellings_may_change_within_a_file(tmp_path: Path) -> None:
     given = [line(ChargePeriodStart=start, ResourceId=start) for start in
              ("2025-09-30", "2025-09-30T00:00:00Z", "2025-09-30 00:00:00", "2025-09-30T02:00:00+02:00")]  # fmt: skip
-    assert bill_of(tmp_path, *given).lines()["ChargePeriodStart"].unique().to_list() == [datetime(2025, 9, 30, tzinfo=UTC)]
+    assert bill_of(tmp_path, *given).lines()["ChargePeriodStart"].unique().to_list() == [
+        datetime(2025, 9, 30, tzinfo=UTC)
+    ]
 
 
 def test_a_file_without_the_optional_columns_is_a_bill(tmp_path: Path) -> None:
