@@ -22,10 +22,9 @@ def main() -> None:
         sys.exit("needs a Chromium and a demo report: run `make report` first")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1180, "height": 700})
+        page = browser.new_page(viewport={"width": 1180, "height": 760})
         page.goto(PAGE.as_uri())
-        page.locator("h2", has_text="By day and unit").scroll_into_view_if_needed()
-        page.evaluate("window.scrollBy(0, -90)")
+        page.locator("h2", has_text="By day and unit").evaluate("heading => heading.scrollIntoView(true)")
         page.screenshot(path=ROOT / "docs" / "report.png")
         browser.close()
 
