@@ -1,14 +1,18 @@
 """`workbench report`: load what is new, settle the as-of date, run the notebooks."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 
 from workbench.errors import SourceError
 from workbench.pipelines.ingest import Ingested, ingest
 from workbench.pipelines.opening import resolve_as_of, resolve_known_at
 from workbench.pipelines.progress import bar
+from workbench.reports.crew import crew
+from workbench.reports.folder import check_writable
+from workbench.reports.notebooks import find, select
 from workbench.reports.run import Run
-from workbench.reports.runner import run
+from workbench.reports.runner import folder_of, run
 from workbench.settings import Settings, load, write_input_profile
 from workbench.warehouse import Warehouse
 
@@ -43,13 +47,23 @@ def make(
         What stands in the way before a notebook runs.
     """
     settings = settings_for(profile, input_file)
+    # What would stop the report at its end is better known before a large bill is loaded.
+    select(find(folder_of(settings)), names or settings.report.notebooks)
+    check_writable(settings.reports, settings.name)
+    with crew(folder_of(settings)) as ready:
+        ready.prepare(1)
+        loaded, day, moment = _load(settings, as_of, known_at, quiet=quiet)
+        return run(settings, day, moment, names=names or None, progress=not quiet, ready=ready), loaded
+
+
+def _load(settings: Settings, as_of: str, known_at: str, *, quiet: bool) -> tuple[Ingested, date, datetime]:
     with Warehouse(settings) as warehouse:
         with bar(hidden=quiet) as show:
             loaded = ingest(warehouse, settings, show, again=False)
         _something_came(loaded, settings)
         day = resolve_as_of(warehouse, settings, as_of)
         moment = resolve_known_at(warehouse, settings, known_at)
-    return run(settings, day, moment, names=names or None, progress=not quiet), loaded
+    return loaded, day, moment
 
 
 def settings_for(profile: str, input_file: Path | None) -> Settings:

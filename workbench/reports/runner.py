@@ -2,17 +2,16 @@
 
 import datetime as dt
 import queue
-import signal
-import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from workbench.errors import ReportError, UsageError
 from workbench.reports import notebooks as books
+from workbench.reports.crew import Crew, crew
 from workbench.reports.folder import ReportFolder
-from workbench.reports.jobs import Events, Job
+from workbench.reports.jobs import Job
 from workbench.reports.keep import keep_others
 from workbench.reports.notebooks import Notebook
 from workbench.reports.parameters import Value
@@ -24,7 +23,7 @@ from workbench.settings import Settings
 def run(
     settings: Settings, as_of: dt.date, known_at: dt.datetime | None = None, *,
     names: Sequence[str] | None = None, parameters: Mapping[str, object] | None = None,
-    notebooks_dir: Path | None = None, progress: bool = True,
+    notebooks_dir: Path | None = None, progress: bool = True, ready: Crew | None = None,
 ) -> Run:  # fmt: skip
     """Run notebooks and put their report at `settings.reports/<profile>/<as_of>/`.
 
@@ -41,6 +40,8 @@ def run(
         Values for the notebooks' own parameters, by `name` or `NOTEBOOK.name`.
     notebooks_dir
         Where the notebooks are; by default `notebooks/` under the project's root.
+    ready
+        Processes that were made ready earlier, by `crew(folder_of(settings))`.
 
     Returns
     -------
@@ -56,18 +57,26 @@ def run(
     """
     if known_at is not None and known_at.tzinfo is None:
         raise UsageError(f"known_at {known_at.isoformat()} has no time zone; write {known_at.isoformat()}Z for UTC")
-    found = books.find((notebooks_dir or settings.root / "notebooks").resolve())
+    found = books.find(folder_of(settings, notebooks_dir))
     chosen = books.select(found, names or settings.report.notebooks)
     own = books.assigned(chosen, parameters or {})
     report = Run.begin(settings, as_of, known_at, chosen.values(), dict(parameters or {}))
-    with ReportFolder(settings.reports, settings.name, as_of.isoformat()) as folder:
+    with (
+        ReportFolder(settings.reports, settings.name, as_of.isoformat()) as folder,
+        _disk_errors_told(folder.place),
+        nullcontext(ready) if ready else crew(folder_of(settings, notebooks_dir)) as hands,
+    ):
         if names:
             keep_others(report, folder.place, folder.work)
-        with tempfile.TemporaryDirectory(prefix="workbench-report-") as scratch, _ended_by_signal():
-            with shown(list(chosen), wanted=progress) as bars:
-                _Loop(report, chosen, own, settings, work=folder.work, scratch=Path(scratch), bars=bars).run()
-            _publish(report, folder)
+        with shown(list(chosen), wanted=progress) as bars:
+            _Loop(report, chosen, own, settings, work=folder.work, hands=hands, bars=bars).run()
+        _publish(report, folder)
     return report
+
+
+def folder_of(settings: Settings, notebooks_dir: Path | None = None) -> Path:
+    """Where a project's notebooks are, and where their kernels work."""
+    return (notebooks_dir or settings.root / "notebooks").resolve()
 
 
 class _Loop:
@@ -75,35 +84,20 @@ class _Loop:
 
     def __init__(
         self, report: Run, chosen: Mapping[str, Notebook], own: Mapping[str, Mapping[str, Value]], settings: Settings,
-        *, work: Path, scratch: Path, bars: Progress,
+        *, work: Path, hands: Crew, bars: Progress,
     ) -> None:  # fmt: skip
         self.report, self.waiting, self.own, self.settings = report, dict(chosen), own, settings
-        self.work, self.scratch, self.bars = work, scratch, bars
+        self.work, self.hands, self.bars = work, hands, bars
         self.workers = settings.report.workers
-        self.spare: list[Job] = []
         self.running: dict[str, Job] = {}
-        self.events: Events = queue.Queue()
 
     def run(self) -> None:
-        """Until nothing waits or runs; whatever ends it, no process is left."""
+        """Until nothing waits or runs."""
         threading.Thread(target=_warm, daemon=True).start()
-        try:
-            while self.waiting or self.running:
-                self._start_ready()
-                if self.running:
-                    self._hear()
-        finally:
-            for job in (*self.running.values(), *self.spare):
-                job.end()
-
-    def _ready(self, notebook: Notebook) -> Job:
-        return Job.prepare(notebook.path.parent, self.scratch, self.events)
-
-    def _prepare(self) -> None:
-        """Let as many processes get ready as may be wanted next: each takes seconds to come up."""
-        soon = [book for book in self.waiting.values() if not self._unmet(book, self.waiting)]
-        for notebook in soon[len(self.spare) : self.workers]:
-            self.spare.append(self._ready(notebook))
+        while self.waiting or self.running:
+            self._start_ready()
+            if self.running:
+                self._hear()
 
     def _start_ready(self) -> None:
         for name, notebook in list(self.waiting.items()):
@@ -112,7 +106,7 @@ class _Loop:
                 verb = "was" if len(failed) == 1 else "were"
                 self._over(name, "skipped", 0.0, note=f"it needs {' and '.join(failed)}, which {verb} not completed")
             elif len(self.running) < self.workers and not self._unmet(notebook, {*self.waiting, *self.running}):
-                job = self.spare.pop(0) if self.spare else self._ready(notebook)
+                job = self.hands.take()
                 del self.waiting[name]
                 job.name = name
                 self.running[name] = job
@@ -121,7 +115,9 @@ class _Loop:
                     self._end(job, job.dead)
                 else:
                     job.begin(name, self._order(notebook))
-        self._prepare()
+        # Those that wait for nothing but what runs now will be next.
+        soon = [book for book in self.waiting.values() if not self._unmet(book, self.waiting)]
+        self.hands.prepare(min(len(soon), self.workers))
 
     def _failed_needs(self, notebook: Notebook) -> list[str]:
         entries = self.report.by_name
@@ -153,7 +149,7 @@ class _Loop:
 
     def _hear(self) -> None:
         try:
-            job, event = self.events.get(timeout=1.0)
+            job, event = self.hands.events.get(timeout=1.0)
         except queue.Empty:
             return
         if self.running.get(job.name) is not job:
@@ -193,33 +189,21 @@ def _publish(report: Run, folder: ReportFolder) -> None:
     from workbench.reports import index, publish
 
     report.finish()
-    try:
-        publish.settle(folder.work, folder.place)
-        publish.pages(report, folder.work)
-        index.write_report(report, folder.work)
-        report.write(folder.work / "records" / "run.json")
-        folder.commit()
-        index.write_runs(folder.place.parent)
-    except OSError as error:
-        raise ReportError(
-            f"the report was run but can't be written to {folder.place} ({error.strerror or error}): "
-            f"check the disk's space (workbench doctor) and run it again"
-        ) from error
+    publish.settle(folder.work, folder.place)
+    publish.pages(report, folder.work)
+    index.write_report(report, folder.work)
+    report.write(folder.work / "records" / "run.json")
+    folder.commit()
+    index.write_runs(folder.place.parent)
     report.folder = folder.place
 
 
 @contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Make a scheduler's SIGTERM what Ctrl-C is: everything is cleaned up on the way out."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
+def _disk_errors_told(place: Path) -> Iterator[None]:
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except OSError as error:
+        raise ReportError(
+            f"the report can't be written to {place} ({error.strerror or error}): check the disk's space "
+            f"(workbench doctor) and run it again; the report that was there before is untouched"
+        ) from error
