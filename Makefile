@@ -1,6 +1,8 @@
 # GNU make 3.81 or later, any POSIX shell. Each target makes the environment when it is missing or the lock has changed:
 # in .venv, or in the active conda environment (not base). VENV=folder names another one, PYTHON=path another Python.
 SHELL = /bin/sh
+# Where this is set nothing would be compiled once and for all: seconds at each start of each kernel.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help env report lab test test-fast lint bench clean lock
 

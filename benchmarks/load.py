@@ -51,7 +51,8 @@ def main(given: list[str] | None = None) -> int:
         files = _given(options.data) if options.data else _made(folder / "data", 10 * MILLION // scale)
         rows = pl.scan_parquet(files).select(pl.len()).collect().item()
         one = _written(pl.scan_parquet(files).gather_every(max(1, rows * scale // MILLION)).collect(), folder / "one")
-        peaks = [_million(folder, one, figures, repeats), _millions(folder, files, figures, rows, 100_000 // scale, repeats)]
+        peaks = [_million(folder, one, figures, repeats)]
+        peaks.append(_millions(folder, files, figures, (rows, 100_000 // scale, repeats)))
         peaks.append(_bills(folder, MILLION // scale, figures, 1))
     figures["peak_rss_gb"] = max((peak for peak in peaks if peak is not None), default=None)
     figures["client_peak_rss_gb"] = peak_rss_gb(os.getpid())
@@ -72,10 +73,9 @@ def _million(folder: Path, one: Path, figures: dict[str, Figure], repeats: int) 
     return peak
 
 
-def _millions(
-    folder: Path, files: list[Path], figures: dict[str, Figure], rows: int, size: int, repeats: int
-) -> float | None:
-    """Ten million, then batches into them."""
+def _millions(folder: Path, files: list[Path], figures: dict[str, Figure], sizes: tuple[int, int, int]) -> float | None:
+    """Ten million, then batches into them. `sizes`: all rows, rows a batch, how often."""
+    rows, size, repeats = sizes
     with _warehouse(folder / "ten") as (found, place):
         figures["copy_merge_10m_s"] = _merging(found, files)
         tail = pl.scan_parquet(files).top_k(size, by=["timestamp", "event_id"]).collect(engine="streaming")

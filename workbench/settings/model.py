@@ -119,7 +119,7 @@ class Embedded(Section):
         10, gt=0, description="The warehouse's process ends after so many minutes without a question"
     )
     memory_limit: str = Field(
-        "4GB", pattern=r"(?i)^\d+(\.\d+)? ?[kmgt]i?b$", description="Memory it may use before it writes to disk"
+        "1500MB", pattern=r"(?i)^\d+(\.\d+)? ?[kmgt]i?b$", description="Memory it may use before it writes to disk"
     )
 
 
