@@ -86,3 +86,18 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_table_name_that_is_no_file_and_sheet_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="small letters"):
         Outputs("02_costs", None, CONTEXT).table(name, Table(amounts("1")))
+
+
+def test_shares_are_shown_in_percent_and_a_ratio_to_next_to_nothing_as_huge() -> None:
+    html = Table(pl.DataFrame({"share": [0.2679], "ratio": [380516.5]}))._repr_html_()
+    assert ">26.8%</td>" in html
+    assert ">over 10,000%</td>" in html
+
+
+def test_the_same_tables_make_the_same_workbook(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        outputs = Outputs("02_costs", tmp_path / name, CONTEXT)
+        outputs.table("spend", Table(amounts("1.5")))
+        outputs.record([], [])
+    one, two = ((tmp_path / name / "tables/02_costs.xlsx").read_bytes() for name in ("one", "two"))
+    assert one == two

@@ -24,6 +24,7 @@ SHARE = "share"
 """Unit of a figure, and name of a column, that is a part of a whole (0 to 1): it is shown in percent."""
 _MOST_ROWS_SHOWN = 25
 _IN_PERCENT = (SHARE, "ratio")
+_HUGE = 100.0
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,8 @@ class Outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
         with xlsxwriter.Workbook(path, options) as book:
+            # The as-of day, so that the same report is the same file.
+            book.set_properties({"created": datetime.fromisoformat(self._context["as_of"])})
             for name, frame in self._tables.items():
                 plain = frame.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
                 plain.write_excel(book, name, autofit=True, dtype_formats={pl.Decimal: "#,##0.00####"})
@@ -233,7 +236,8 @@ def _places(column: pl.Series) -> int | None:
 
 def _cell(value: object, dtype: pl.DataType, places: int | None, *, percent: bool) -> str:
     if percent and isinstance(value, float):
-        return f'<td class="num">{value:,.1%}</td>'
+        text = f"{value:,.1%}" if abs(value) < _HUGE else f"{'-' if value < 0 else ''}over {_HUGE:,.0%}"
+        return f'<td class="num" title="{value:,.4%}">{text}</td>'
     if value is None:
         return f'<td{_align(dtype)}><span class="wb-none">&ndash;</span></td>'
     if isinstance(value, Decimal):
