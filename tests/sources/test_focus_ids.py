@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sources.bills import COLUMNS, OBSERVED, Line, hours, line, write
+from workbench.errors import UsageError
+from workbench.events import COST
 from workbench.focus import IDENTITY, IDENTITY_WITHOUT_SKU, TIME
 from workbench.sources.focus import read_focus, rows, sieve
 
@@ -159,3 +161,27 @@ def test_ids_of_lines_never_change() -> None:
 
 def test_times_of_a_key_are_of_the_known_kind() -> None:
     assert read([line()]).schema["ChargePeriodStart"] == TIME
+
+
+# Two roads for a bill: its lines to disk, or its events alone
+
+
+@settings(max_examples=20)
+@given(lines_of_a_bill)
+def test_events_that_are_kept_alone_are_those_of_the_lines(lines: list[Line]) -> None:
+    with TemporaryDirectory() as folder:
+        path = write(Path(folder) / "bill.csv", [line(**each) for each in [*lines, {"BilledCost": "x"}]])
+        whole = read_focus(path, observed_at=OBSERVED)
+        alone = read_focus(path, observed_at=OBSERVED, keep="events")
+        assert alone.events().collect().sort("event_id").equals(whole.events().collect().sort("event_id"))
+    assert alone.totals.equals(whole.totals)
+    assert alone.rejected.equals(whole.rejected)
+    assert [file.equal_lines for file in alone.files] == [file.equal_lines for file in whole.files]
+
+
+def test_a_bill_of_events_has_no_lines(tmp_path: Path) -> None:
+    for content in (hours(2), []):
+        bill = read_focus(write(tmp_path / "bill.csv", content), keep="events")
+        assert bill.events().collect().schema == COST
+        with pytest.raises(UsageError, match='kept its events only; read it with keep="lines"'):
+            bill.lines()

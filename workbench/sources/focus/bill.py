@@ -43,13 +43,14 @@ class Place:
 
 @dataclass(frozen=True)
 class FileRead:
-    """One file of a bill, read: where its lines lie, and what came of each row."""
+    """One file of a bill, read: where its lines lie (or the events made of them), and what came of each row."""
 
     path: Path
     source_name: str
     source_file: str
     observed_at: datetime
     parts: tuple[Path, ...] = ()
+    events: pl.DataFrame | None = None
     rows: int = 0
     filtered: int = 0
     accepted: int = 0
@@ -73,7 +74,15 @@ class Bill:
         self.files = tuple(files)
 
     def scan(self) -> pl.LazyFrame:
-        """Return all lines lazily: `workbench.focus.SCHEMA`, amounts in `BillingCurrency`, times in UTC."""
+        """Return all lines lazily: `workbench.focus.SCHEMA`, amounts in `BillingCurrency`, times in UTC.
+
+        Raises
+        ------
+        UsageError
+            The bill was read with `keep="events"`.
+        """
+        if any(file.events is not None for file in self.files):
+            raise UsageError('this bill kept its events only; read it with keep="lines"')
         return register_io_source(partial(_frames, self.files), schema=SCHEMA, is_pure=True)
 
     def lines(self) -> pl.DataFrame:
@@ -106,7 +115,8 @@ class Bill:
 
     def events(self) -> pl.LazyFrame:
         """Return the lines as cost events (`workbench.events.COST`), `cost_amount` being BilledCost."""
-        return cost_events(self.scan())
+        kept = [file.events for file in self.files if file.events is not None]
+        return pl.concat(kept).lazy() if kept else cost_events(self.scan())
 
     @property
     def rejected(self) -> pl.DataFrame:
@@ -144,11 +154,11 @@ def _frames(
         most = None if most is None else most - frame.height
 
 
-def cost_events(lines: pl.LazyFrame) -> pl.LazyFrame:
-    """Bill lines → cost events, same ids."""
-    end = pl.col("ChargePeriodEnd").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    details = pl.struct("ChargeCategory", "ProviderName", "SkuId", end).struct.json_encode()
+def cost_events(lines: pl.LazyFrame, also: Sequence[str] = ()) -> pl.LazyFrame:
+    """Bill lines → cost events, same ids; columns named in `also` come along."""
+    details = pl.struct("ChargeCategory", "ProviderName", "SkuId", "ChargePeriodEnd")
     return lines.select(
+        *also,
         "event_id",
         timestamp="ChargePeriodStart",
         event_type=pl.lit("cloud_cost_incurred"),
@@ -159,8 +169,17 @@ def cost_events(lines: pl.LazyFrame) -> pl.LazyFrame:
         business_unit="business_unit",
         project_id="project_id",
         environment="environment",
-        metadata=details,
+        metadata=details.map_batches(_json, return_dtype=pl.String, is_elementwise=True),
         currency="BillingCurrency",
         observed_at="observed_at",
         loaded_at="loaded_at",
-    ).select(COST.names())
+    ).select(*COST.names(), *also)
+
+
+def _json(details: pl.Series) -> pl.Series:
+    """Write structs as JSON: each of them once, since most lines share theirs with many."""
+    all_of_them = details.struct.unnest()
+    end = pl.col("ChargePeriodEnd").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    written = all_of_them.unique().with_columns(json=pl.struct(pl.exclude("ChargePeriodEnd"), end).struct.json_encode())
+    shared = all_of_them.join(written, on=all_of_them.columns, how="left", nulls_equal=True, maintain_order="left")
+    return shared["json"]

@@ -10,20 +10,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 from workbench.errors import SourceError, UsageError, WorkbenchError
+from workbench.events import COST
 from workbench.settings import Limits, Mapping, Names
-from workbench.sources.focus.bill import REJECTED_LINES, Bill, FileRead, Place
+from workbench.sources.focus.bill import REJECTED_LINES, Bill, FileRead, Place, cost_events
 from workbench.sources.focus.files import BROKEN, choose_columns, find_files, read_head, unreadable
 from workbench.sources.focus.lines import Reading, lines
-from workbench.sources.focus.ordinals import number_equal_lines
+from workbench.sources.focus.ordinals import EVENT_ORDER, number_equal, number_equal_lines
 from workbench.sources.focus.rows import Batch, Rows
 from workbench.sources.focus.totals import together
 
 __all__ = ["find_files", "read_file", "read_focus"]
+
+Keep = Literal["lines", "events"]
 
 _THREADS = 2
 _MOST_REFUSED = 100_000
@@ -39,6 +42,7 @@ def read_focus(
     limits: Limits | None = None,
     folder: Path | None = None,
     progress: Callable[[FileRead], None] | None = None,
+    keep: Keep = "lines",
 ) -> Bill:
     """Read a bill.
 
@@ -60,6 +64,9 @@ def read_focus(
         Where the lines are kept (default: a temporary folder that goes with the bill).
     progress
         Called after each file.
+    keep
+        `"lines"`: all columns, on disk. `"events"`: the same rows checked in the same way, but only their cost events
+        are kept, in memory; faster, and `Bill.events()` is all there is.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def read_focus(
         shown = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
         reading = Reading(names or Names(), source_name, shown, moment.astimezone(UTC), mapping)
         try:
-            done = read_file(file, reading, place.folder / f"{number:05}", limits or Limits())
+            done = read_file(file, reading, place.folder / f"{number:05}", limits or Limits(), keep)
         except WorkbenchError as error:
             if len(files) == 1:
                 raise
@@ -96,8 +103,8 @@ def read_focus(
     return Bill(read)
 
 
-def read_file(path: Path, reading: Reading, folder: Path, limits: Limits) -> FileRead:
-    """Read one file into Parquet parts under `folder`.
+def read_file(path: Path, reading: Reading, folder: Path, limits: Limits, keep: Keep = "lines") -> FileRead:
+    """Read one file into Parquet parts under `folder`, or into events.
 
     Raises
     ------
@@ -108,70 +115,85 @@ def read_file(path: Path, reading: Reading, folder: Path, limits: Limits) -> Fil
     head = read_head(path, delimiter)
     columns = choose_columns(path, head, reading.mapping, delimiter)
     rows = Rows(path, head, columns, delimiter=delimiter, longest=limits.max_line_bytes)
-    folder.mkdir(parents=True, exist_ok=True)
+    if keep == "lines":
+        folder.mkdir(parents=True, exist_ok=True)
     taken: list[_Taken] = []
     try:
-        for each in _side_by_side(rows, reading, folder):
+        for each in _side_by_side(rows, reading, folder, keep):
             taken.append(each)
             _stop_if_misunderstood(path, taken)
     except BROKEN as error:
         raise unreadable(path, error) from error
-    parts = tuple(part for each in taken for part in each.parts)
-    rejected = pl.concat([pl.DataFrame(schema=REJECTED_LINES), *(each.rejected for each in taken)])
+    parts = tuple(each.kept for each in taken if isinstance(each.kept, Path))
+    events, equal = _events(taken) if keep == "events" else (None, number_equal_lines(parts))
     return FileRead(
         path,
         reading.source_name,
         reading.source_file,
         reading.observed_at,
         parts,
+        events,
         rows=sum(each.rows for each in taken),
         filtered=sum(each.rows - each.accepted - each.rejected.height for each in taken),
         accepted=sum(each.accepted for each in taken),
-        equal_lines=number_equal_lines(parts),
-        rejected=rejected,
+        equal_lines=equal,
+        rejected=pl.concat([pl.DataFrame(schema=REJECTED_LINES), *(each.rejected for each in taken)]),
         totals=together(each.totals for each in taken),
     )
 
 
+def _events(taken: Sequence["_Taken"]) -> tuple[pl.DataFrame, int]:
+    kept = [each.kept for each in taken if isinstance(each.kept, pl.DataFrame)]
+    events, equal = number_equal(pl.concat(kept)) if kept else (pl.DataFrame(schema=COST), 0)
+    return events.select(COST.names()), equal
+
+
 class _Taken(NamedTuple):
-    """What came of one batch; its lines are in `parts` (one or none)."""
+    """What came of one batch; its lines are in `kept`, unless there are none."""
 
     rows: int
     accepted: int
     rejected: pl.DataFrame
     totals: pl.DataFrame
-    parts: tuple[Path, ...]
+    kept: Path | pl.DataFrame | None
 
 
-def _side_by_side(rows: Rows, reading: Reading, folder: Path) -> Iterator[_Taken]:
+def _side_by_side(rows: Rows, reading: Reading, folder: Path, keep: Keep) -> Iterator[_Taken]:
     """Take the batches in on two threads, in order, with few in flight."""
     flight: deque[Future[_Taken]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
         for number, piece in enumerate(rows.pieces()):
-            flight.append(pool.submit(_take, piece, reading, folder / f"part-{number:05}.parquet"))
+            part = folder / f"part-{number:05}.parquet" if keep == "lines" else None
+            flight.append(pool.submit(_take, piece, reading, part))
             if len(flight) > _THREADS:
                 yield flight.popleft().result()
         while flight:
             yield flight.popleft().result()
 
 
-def _take(piece: Callable[[], Batch], reading: Reading, part: Path) -> _Taken:
+def _take(piece: Callable[[], Batch], reading: Reading, part: Path | None) -> _Taken:
     batch = piece()
-    rows, kept = _mapped(batch.rows, reading.mapping)
+    rows, at = _mapped(batch.rows, reading.mapping)
     valid, rejected, totals = lines(rows, reading)
-    if valid.height:
-        valid.write_parquet(part, compression="lz4", statistics=False)
-    at = rejected["row"] if kept is None else kept.gather(rejected["row"])
-    lines_of = pl.Series("row", map(batch.place, at.to_list()), pl.Int64)
+    positions = rejected["row"] if at is None else at.gather(rejected["row"])
+    numbers = pl.Series("row", map(batch.place, positions.to_list()), pl.Int64)
     refused = pl.DataFrame(
         [(line.row, line.reason, None, line.text) for line in batch.refused],
         schema=rejected.schema,
         orient="row",
     )
-    whole = pl.concat([rejected.with_columns(lines_of), refused]).sort("row", maintain_order=True)
+    whole = pl.concat([rejected.with_columns(numbers), refused]).sort("row", maintain_order=True)
     whole = whole.select(pl.lit(reading.source_file).alias("source_file"), pl.all())
-    count = batch.rows.height + len(batch.refused)
-    return _Taken(count, valid.height, whole, totals, (part,) if valid.height else ())
+    return _Taken(batch.rows.height + len(batch.refused), valid.height, whole, totals, _kept(valid, part))
+
+
+def _kept(valid: pl.DataFrame, part: Path | None) -> Path | pl.DataFrame | None:
+    if valid.is_empty():
+        return None
+    if part is None:
+        return cost_events(valid.lazy(), also=EVENT_ORDER[:2]).collect()
+    valid.write_parquet(part, compression="lz4", statistics=False)
+    return part
 
 
 def _mapped(rows: pl.DataFrame, mapping: Mapping | None) -> tuple[pl.DataFrame, pl.Series | None]:

@@ -7,7 +7,7 @@ are null. What is no row at all is refused by itself, with the line it stood in.
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from workbench.sources.focus.files import Head, is_parquet, open_bytes
 from workbench.sources.focus.sieve import OPEN_QUOTE, Block, Refused, blocks, fields, is_text, records, refusal, weed
 
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 24 << 20
 _BATCH_ROWS = 50_000
 _NULLS = ["", "NULL", "null", "Null"]
 
@@ -130,9 +130,19 @@ class Rows:
             ragged.append((row.number - 1, row.text))
             return "skip"
 
-        if not data.strip(b"\r\n"):
+        if data[:1] in {b"", b"\r", b"\n"} and not data.strip(b"\r\n"):
             return pa.table({name: pa.array([], pa.string()) for name in self.columns.values()}), ragged
-        convert = pa_csv.ConvertOptions(
+        parse = pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse)
+        read = pa_csv.ReadOptions(block_size=len(data) + 1, use_threads=False, column_names=self._names)
+        return pa_csv.read_csv(pa.BufferReader(data), read, parse, self._convert), ragged
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [self.columns.get(at, f"\x00{at}") for at in range(self.head.width)]
+
+    @cached_property
+    def _convert(self) -> pa_csv.ConvertOptions:
+        return pa_csv.ConvertOptions(
             check_utf8=False,  # the sieve has seen to it
             column_types=dict.fromkeys(self.columns.values(), pa.string()),
             include_columns=list(self.columns.values()),
@@ -140,10 +150,6 @@ class Rows:
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
-        names = [self.columns.get(at, f"\x00{at}") for at in range(self.head.width)]
-        parse = pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse)
-        read = pa_csv.ReadOptions(block_size=len(data) + 1, use_threads=False, column_names=names)
-        return pa_csv.read_csv(pa.BufferReader(data), read, parse, convert), ragged
 
 
 class _Piece(NamedTuple):
