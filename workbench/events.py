@@ -1,8 +1,7 @@
 """The three event types: what they hold, what makes one valid, their ids, and their JSON lines.
 
-A frame of events is checked as a whole (`validate`): the valid rows come back typed, the others with their
-reason, and nothing is lost between the two. Amounts may be negative (credits, refunds). Amounts travel as JSON
-strings, because a JSON number loses digits.
+A frame of events is checked as a whole (`validate`): the valid rows come back typed, the others with their reason,
+and nothing is lost. Amounts may be negative (credits, refunds), and travel as JSON strings: a JSON number loses digits.
 """
 
 import json
