@@ -154,6 +154,14 @@ def _frames(
         most = None if most is None else most - frame.height
 
 
+SHOWN_BY_EVENTS = (
+    *("event_id", "ChargePeriodStart", "ChargePeriodEnd", "ChargeCategory", "ProviderName", "ServiceName", "RegionId"),
+    *("ResourceId", "SkuId", "BilledCost", "BillingCurrency", "business_unit", "project_id", "environment"),
+    *("observed_at", "loaded_at"),
+)
+"""The columns of a line that its cost event is made of."""
+
+
 def cost_events(lines: pl.LazyFrame, also: Sequence[str] = ()) -> pl.LazyFrame:
     """Bill lines → cost events, same ids; columns named in `also` come along."""
     details = pl.struct("ChargeCategory", "ProviderName", "SkuId", "ChargePeriodEnd")

@@ -1,5 +1,6 @@
 """Rows as they stand in a file → bill lines as the workbench holds them, or refusals with a reason."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -12,10 +13,11 @@ from workbench.exact import as_text
 from workbench.focus import COLUMNS, IDENTITY, IDENTITY_WITHOUT_SKU, REQUIRED, SCHEMA, TIME
 from workbench.settings import Mapping, Names
 from workbench.sources.focus.names import owners
-from workbench.sources.focus.totals import add_up
+from workbench.sources.focus.totals import MEASURES, add_up
 from workbench.sources.focus.typed import CURRENCY, read_columns
 
 OWN = ("business_unit", "project_id", "environment")
+_NEEDED = {*REQUIRED, *IDENTITY, *IDENTITY_WITHOUT_SKU, *MEASURES, "Tags"}
 _FAR_FUTURE = timedelta(days=2)
 _LONGEST_TEXT = 4_096
 _LONGEST_TAGS = 65_536
@@ -33,7 +35,7 @@ class Reading:
 
 
 class Lines(NamedTuple):
-    """Rows, read: the lines (`workbench.focus.SCHEMA`), the refused rows, and the totals of both.
+    """Rows, read: the lines (some columns of `workbench.focus.SCHEMA`), the refused rows, and the totals of both.
 
     The lines have no ordinals yet (`line_count` is 1). In `rejected`, `row` is the position among the given rows.
     """
@@ -43,7 +45,7 @@ class Lines(NamedTuple):
     totals: pl.DataFrame
 
 
-def lines(rows: pl.DataFrame, reading: Reading) -> Lines:
+def lines(rows: pl.DataFrame, reading: Reading, wanted: Collection[str] = tuple(SCHEMA)) -> Lines:
     """Turn a batch of rows into lines.
 
     Parameters
@@ -52,26 +54,31 @@ def lines(rows: pl.DataFrame, reading: Reading) -> Lines:
         Columns by FOCUS names (any of them), and the names in `OWN` where a mapping fills them.
     reading
         What the file doesn't say of itself.
+    wanted
+        The columns to return. All that the file has are read and checked in any case.
     """
     if reading.mapping:
         rows = rows.with_columns(pl.lit(text).alias(name) for name, text in reading.mapping.constants.items())
     parsed = read_columns(rows)
     given = {name: as_text(rows[name]) for name in OWN if name in rows.columns}
-    typed = _complete(pl.DataFrame([column.values for column in parsed.values()]), given, reading)
-    typed = typed.with_columns(_identity(typed, given)).select(SCHEMA.names())
-    valid, rejected = split(typed, rows, [*parse_faults(parsed), *_rules(typed)])
-    return Lines(valid, rejected, _totals(typed, rejected["row"]))
+    typed = _complete(pl.DataFrame([column.values for column in parsed.values()]), given, reading, wanted)
+    typed = typed.with_columns(_identity(typed, given))
+    valid, rejected = split(typed, rows, [*parse_faults(parsed), *_rules(typed, reading)])
+    return Lines(valid.select(wanted), rejected, _totals(typed, rejected["row"]))
 
 
-def _complete(typed: pl.DataFrame, given: dict[str, pl.Series], reading: Reading) -> pl.DataFrame:
-    """Add the columns that the file lacks: nulls, the owners, and where the line came from."""
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in SCHEMA.items() if name not in typed.columns]
-    typed = typed.with_columns(missing).with_columns(
-        source_name=pl.lit(reading.source_name),
-        source_file=pl.lit(reading.source_file),
-        line_count=pl.lit(1, pl.Int32),
-        observed_at=pl.lit(reading.observed_at, TIME),
-    )
+def _complete(
+    typed: pl.DataFrame, given: dict[str, pl.Series], reading: Reading, wanted: Collection[str]
+) -> pl.DataFrame:
+    """Add the columns that the file lacks: the owners, where the line came from, and else nulls."""
+    said = {
+        "source_name": pl.lit(reading.source_name),
+        "source_file": pl.lit(reading.source_file),
+        "line_count": pl.lit(1, pl.Int32),
+        "observed_at": pl.lit(reading.observed_at, TIME),
+    }
+    missing = [name for name in SCHEMA if name in {*wanted, *_NEEDED} and name not in typed.columns]
+    typed = typed.with_columns(said.get(name, pl.lit(None, SCHEMA[name])).alias(name) for name in missing)
     if reading.mapping and reading.mapping.period:
         end = pl.col("ChargePeriodStart").dt.offset_by(reading.mapping.period)
         typed = typed.with_columns(pl.col("ChargePeriodEnd").fill_null(end))
@@ -91,7 +98,7 @@ def _identity(typed: pl.DataFrame, given: dict[str, pl.Series]) -> pl.Series:
     return ids(keyed, keyed.columns)
 
 
-def _rules(typed: pl.DataFrame) -> list[Fault]:
+def _rules(typed: pl.DataFrame, reading: Reading) -> list[Fault]:
     """What a typed line must keep to, beyond being readable."""
     start, end = pl.col("ChargePeriodStart"), pl.col("ChargePeriodEnd")
     rules: list[Fault] = [
@@ -101,11 +108,11 @@ def _rules(typed: pl.DataFrame) -> list[Fault]:
         ("BillingCurrency", when(~pl.col("BillingCurrency").str.contains(CURRENCY),
                                  "BillingCurrency is not a code of three letters")),
         ("ChargePeriodEnd", when(end <= start, "ChargePeriodEnd is not after ChargePeriodStart")),
-        ("ChargePeriodStart", when(start > pl.col("observed_at") + _FAR_FUTURE,
+        ("ChargePeriodStart", when(start > pl.lit(reading.observed_at + _FAR_FUTURE, TIME),
                                    "ChargePeriodStart is more than 2 days after it was observed")),
     ]  # fmt: skip
-    longest = typed.select(pl.col(*(name for name, kind in COLUMNS.items() if kind in {"text", "tags"}), *OWN)
-                           .str.len_bytes().max()).row(0, named=True)  # fmt: skip
+    texts = [name for name in typed.columns if COLUMNS.get(name) in {"text", "tags"} or name in OWN]
+    longest = typed.select(pl.col(texts).str.len_bytes().max()).row(0, named=True)
     for name, length in longest.items():
         most = _LONGEST_TAGS if COLUMNS.get(name) == "tags" else _LONGEST_TEXT
         if (length or 0) > most:

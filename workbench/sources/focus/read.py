@@ -16,8 +16,9 @@ import polars as pl
 
 from workbench.errors import SourceError, UsageError, WorkbenchError
 from workbench.events import COST
+from workbench.focus import SCHEMA
 from workbench.settings import Limits, Mapping, Names
-from workbench.sources.focus.bill import REJECTED_LINES, Bill, FileRead, Place, cost_events
+from workbench.sources.focus.bill import REJECTED_LINES, SHOWN_BY_EVENTS, Bill, FileRead, Place, cost_events
 from workbench.sources.focus.files import BROKEN, choose_columns, find_files, read_head, unreadable
 from workbench.sources.focus.lines import Reading, lines
 from workbench.sources.focus.ordinals import EVENT_ORDER, number_equal, number_equal_lines
@@ -29,6 +30,7 @@ __all__ = ["find_files", "read_file", "read_focus"]
 Keep = Literal["lines", "events"]
 
 _THREADS = 2
+_FOR_EVENTS = tuple(dict.fromkeys([*SHOWN_BY_EVENTS, *EVENT_ORDER]))
 _MOST_REFUSED = 100_000
 
 
@@ -174,7 +176,7 @@ def _side_by_side(rows: Rows, reading: Reading, folder: Path, keep: Keep) -> Ite
 def _take(piece: Callable[[], Batch], reading: Reading, part: Path | None) -> _Taken:
     batch = piece()
     rows, at = _mapped(batch.rows, reading.mapping)
-    valid, rejected, totals = lines(rows, reading)
+    valid, rejected, totals = lines(rows, reading, tuple(SCHEMA) if part else _FOR_EVENTS)
     positions = rejected["row"] if at is None else at.gather(rejected["row"])
     numbers = pl.Series("row", map(batch.place, positions.to_list()), pl.Int64)
     refused = pl.DataFrame(

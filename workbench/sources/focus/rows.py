@@ -73,11 +73,12 @@ class Rows:
         with open_bytes(self.path) as file:
             file.read(self.head.size)
             held: list[Block] = []
+            size = _BATCH_BYTES // 8  # small ones first: the second thread has work sooner, and small files have two
             for block in blocks(file, self.longest, self.head.lines + 1):
                 held.append(block)
-                if sum(len(each.data) for each in held) >= _BATCH_BYTES:
+                if sum(len(each.data) for each in held) >= size:
                     yield partial(self._read, held)
-                    held = []
+                    held, size = [], min(2 * size, _BATCH_BYTES)
             if held:
                 yield partial(self._read, held)
 
