@@ -1,5 +1,6 @@
 """How results look in a terminal."""
 
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -45,8 +46,18 @@ def print_finding(finding: Finding) -> None:
 
 
 def print_frame(frame: pl.DataFrame) -> None:
-    """Print a small frame."""
-    table = Table(*frame.columns)
+    """Print a small frame; the first column is never cut."""
+    table = Table()
+    for name, dtype in frame.schema.items():
+        table.add_column(name, no_wrap=True, justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
-        table.add_row(*("-" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        table.add_row(*map(_text, row))
     Console().print(table)
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
