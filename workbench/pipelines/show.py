@@ -59,5 +59,5 @@ def _text(cell: object) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, datetime):
-        return f"{cell:%Y-%m-%d %H:%M}"
+        return f"{cell:%Y-%m-%d}"
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
