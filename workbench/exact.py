@@ -3,7 +3,6 @@
 A column is read as a whole. What can't be read becomes null and gets a reason; nothing is rounded, cut or guessed.
 """
 
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -30,9 +29,7 @@ _TIME_FORMATS = (
 )
 _MAX_EXPONENT = 60
 
-FIRST_TIME = datetime(1, 1, 1, tzinfo=UTC)
-LAST_TIME = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-"""What Python, and so everything that shows a time, can hold."""
+_FIRST_TIME, _LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # of Python, in microseconds since 1970
 
 
 class Parsed(NamedTuple):
@@ -105,7 +102,8 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
             break
         parsed = text.str.to_datetime(format_, time_unit="us", time_zone="UTC", strict=False, ambiguous="null")
         values = parsed if values.null_count() == len(values) else values.zip_with(values.is_not_null(), parsed)
-    unreadable = (values.is_null() & text.is_not_null()) | ~values.is_between(FIRST_TIME, LAST_TIME)
+    shown = pl.select(can_be_shown(pl.lit(values))).to_series()
+    unreadable = (values.is_null() & text.is_not_null()) | ~shown
     unreadable = unreadable.fill_null(value=False)
     zoneless = (~text.str.contains(_HAS_ZONE)).fill_null(value=False) if zone_needed else None
     if not unreadable.any() and (zoneless is None or not zoneless.any()):
@@ -116,6 +114,11 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
         .when(no_zone).then(pl.lit("has no time zone")).alias(column.name)
     ).to_series()  # fmt: skip
     return Parsed(values.set(reasons.is_not_null(), None), reasons)
+
+
+def can_be_shown(time: pl.Expr) -> pl.Expr:
+    """Whether Python, and so everything that shows a time, can hold it."""
+    return time.to_physical().is_between(_FIRST_TIME, _LAST_TIME)
 
 
 def _zoned(column: pl.Series, *, zone_needed: bool) -> Parsed:

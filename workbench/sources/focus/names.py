@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 import polars as pl
 
@@ -22,22 +23,33 @@ def owners(lines: pl.DataFrame, given: Mapping[str, pl.Series], names: Names) ->
         Tag keys by provider, and the unit names to show.
     """
     pairs = lines.select("ProviderName", "Tags")
-    unique = pairs.unique()
-    held = [(_tags(tags), provider) for provider, tags in unique.iter_rows()]
     keys = {
-        "business_unit": names.unit_tags,
-        "project_id": names.project_tags,
-        "environment": names.environment_tags,
+        "business_unit": _folded(names.unit_tags),
+        "project_id": _folded(names.project_tags),
+        "environment": _folded(names.environment_tags),
     }
-    table = unique.with_columns(
-        pl.Series(column, [_first(tags, wanted, provider) for tags, provider in held], pl.String)
-        for column, wanted in keys.items()
-    )
+    unique = pairs.unique()
+    values = [
+        _first_of_each(tags, tuple(wanted.get(provider or "", wanted.get("default", ())) for wanted in keys.values()))
+        for provider, tags in unique.iter_rows()
+    ]
+    table = unique.hstack(pl.DataFrame(values, schema=dict.fromkeys(keys, pl.String), orient="row"))
     found = pairs.join(table, on=["ProviderName", "Tags"], how="left", nulls_equal=True, maintain_order="left")
     columns = {name: found[name] for name in keys}
     columns |= {name: column.zip_with(column.is_not_null(), columns[name]) for name, column in given.items()}
     unit = columns["business_unit"].fill_null(UNALLOCATED)
     return [unit.replace(names.units) if names.units else unit, columns["project_id"], columns["environment"]]
+
+
+def _folded(keys: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {provider: tuple(key.strip().casefold() for key in wanted) for provider, wanted in keys.items()}
+
+
+@lru_cache(maxsize=4096)
+def _first_of_each(text: str | None, wanted: tuple[tuple[str, ...], ...]) -> tuple[str | None, ...]:
+    """Return the value of the first key that the tags hold, for each tuple of keys. Bills repeat their tags."""
+    tags = _tags(text)
+    return tuple(next((tags[key] for key in keys if tags.get(key)), None) for keys in wanted)
 
 
 def _tags(text: str | None) -> dict[str, str]:
@@ -46,13 +58,8 @@ def _tags(text: str | None) -> dict[str, str]:
         return {}
     try:
         tags = json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return {}
     if not isinstance(tags, dict):
         return {}
     return {key.strip().casefold(): str(value).strip() for key, value in tags.items() if value not in (None, "")}
-
-
-def _first(tags: dict[str, str], keys: Mapping[str, list[str]], provider: str | None) -> str | None:
-    wanted = keys.get(provider or "", keys.get("default", []))
-    return next((tags[folded] for key in wanted if tags.get(folded := key.strip().casefold())), None)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from workbench.sources.focus.files import Head, is_parquet, open_bytes
 from workbench.sources.focus.sieve import OPEN_QUOTE, Block, Refused, blocks, fields, is_text, records, refusal, weed
 
-_BATCH_BYTES = 24 << 20
+_BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 50_000
 _NULLS = ["", "NULL", "null", "Null"]
 
@@ -73,7 +73,7 @@ class Rows:
         with open_bytes(self.path) as file:
             file.read(self.head.size)
             held: list[Block] = []
-            size = _BATCH_BYTES // 8  # small ones first: the second thread has work sooner, and small files have two
+            size = _BATCH_BYTES // 4  # small ones first: the second thread has work sooner, and small files have two
             for block in blocks(file, self.longest, self.head.lines + 1):
                 held.append(block)
                 if sum(len(each.data) for each in held) >= size:

@@ -5,12 +5,13 @@ or might have lost a digit), this column is read again with care.
 """
 
 import json
+from collections.abc import Sequence
 
 import polars as pl
 
 from workbench.checking import when
-from workbench.exact import FIRST_TIME, LAST_TIME, Parsed, as_text, decimals, may_be_cut, times
-from workbench.focus import COLUMNS, DTYPES, ENUMERATIONS
+from workbench.exact import Parsed, as_text, can_be_shown, decimals, may_be_cut, times
+from workbench.focus import AMOUNT, COLUMNS, DTYPES, ENUMERATIONS, QUANTITY
 
 CURRENCY = r"^[A-Z]{3}$"
 _WITH_T, _WITH_SPACE = "%+", "%Y-%m-%d %H:%M:%S"
@@ -19,39 +20,35 @@ _WITH_T, _WITH_SPACE = "%+", "%Y-%m-%d %H:%M:%S"
 def read_columns(rows: pl.DataFrame) -> dict[str, Parsed]:
     """Read all FOCUS columns of `rows`, in the order of `workbench.focus.COLUMNS`."""
     rows = rows.select([name for name in COLUMNS if name in rows.columns])
-    quick = rows.select(_quick(column) for column in rows)
-    doubted = {column.name for column in rows if column.dtype != pl.String} | _doubted(rows, quick)
+    text = [column for column in rows if column.dtype == pl.String]
+    quick = rows.with_columns(_quick(column) for column in text if DTYPES[COLUMNS[column.name]] != pl.String)
+    doubted = {column.name for column in rows if column.dtype != pl.String} | _doubted(text, quick)
     return {name: _carefully(rows[name]) if name in doubted else Parsed(quick[name]) for name in rows.columns}
 
 
 def _quick(column: pl.Series) -> pl.Expr:
     value, kind = pl.col(column.name), COLUMNS[column.name]
-    if column.dtype != pl.String:
-        return value
-    if kind == "time":
-        some = column.head(1000).drop_nulls().head(1).to_list()
-        spelling = _WITH_T if some and "T" in some[0] else _WITH_SPACE
-        return value.str.to_datetime(spelling, time_unit="us", time_zone="UTC", strict=False, ambiguous="null")
-    return value.cast(DTYPES[kind], strict=False)
+    if kind != "time":
+        return value.cast(DTYPES[kind], strict=False)
+    some = column.head(1000).drop_nulls().head(1).to_list()
+    spelling = _WITH_T if some and "T" in some[0] else _WITH_SPACE
+    return value.str.to_datetime(spelling, time_unit="us", time_zone="UTC", strict=False, ambiguous="null")
 
 
-def _doubted(rows: pl.DataFrame, quick: pl.DataFrame) -> set[str]:
+def _doubted(text: Sequence[pl.Series], quick: pl.DataFrame) -> set[str]:
     """Name the text columns that the quick reading may have got wrong."""
-    text = [column for column in rows if column.dtype == pl.String]
     unread = {column.name for column in text if quick[column.name].null_count() != column.null_count()}
-    doubts = []
-    for name in (column.name for column in text if column.name not in unread):
-        dtype = DTYPES[COLUMNS[name]]
-        if isinstance(dtype, pl.Decimal):
-            doubts.append(may_be_cut(pl.col(name), dtype.scale).alias(name))
-        elif name in ENUMERATIONS:
-            doubts.append(~pl.col(name).is_in(ENUMERATIONS[name]).all().alias(name))
-        elif name == "BillingCurrency":
-            doubts.append(~pl.col(name).str.contains(CURRENCY).all().alias(name))
-        elif COLUMNS[name] == "time":
-            doubts.append(~pl.lit(quick[name]).is_between(FIRST_TIME, LAST_TIME).all().alias(name))
-    found = rows.select(doubts).row(0, named=True) if doubts else {}
-    return unread | {name for name, doubt in found.items() if doubt}
+    given = pl.DataFrame([column for column in text if column.name not in unread])
+    doubts = [pl.col(name).is_in(words).not_().any() for name, words in ENUMERATIONS.items() if name in given.columns]
+    for scale in (AMOUNT.scale, QUANTITY.scale):
+        names = [name for name in given.columns if getattr(DTYPES[COLUMNS[name]], "scale", None) == scale]
+        doubts += [may_be_cut(pl.col(names), scale)] if names else []
+    if "BillingCurrency" in given.columns:
+        doubts.append(pl.col("BillingCurrency").str.contains(CURRENCY).not_().any())
+    found = given.select(doubts).row(0, named=True) if doubts else {}
+    read = [name for name in given.columns if COLUMNS[name] == "time"]
+    outside = quick.select(can_be_shown(pl.col(read)).not_().any()).row(0, named=True) if read else {}
+    return unread | {name for name, doubt in (found | outside).items() if doubt}
 
 
 def _carefully(column: pl.Series) -> Parsed:
