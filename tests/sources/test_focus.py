@@ -195,6 +195,12 @@ def test_a_mapped_column_that_is_missing_is_named(tmp_path: Path) -> None:
         read_focus(path, mapping=PLAIN)
 
 
+@pytest.mark.parametrize("delimiter", ["§", '"', "\n"])
+def test_a_delimiter_is_one_plain_character(tmp_path: Path, delimiter: str) -> None:
+    with pytest.raises(SourceError, match="a delimiter is one ASCII character"):
+        read_focus(write(tmp_path / "bill.csv", PLAIN_CSV), mapping=PLAIN.model_copy(update={"delimiter": delimiter}))
+
+
 def test_a_mapping_may_read_columns_of_any_name(tmp_path: Path) -> None:
     mapping = Mapping(fields={"BilledCost": "row", "ChargePeriodStart": "at", "ResourceId": "part"},
                       constants={"BillingCurrency": "USD"})  # fmt: skip

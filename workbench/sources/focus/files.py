@@ -92,6 +92,8 @@ def read_head(path: Path, delimiter: str) -> Head:
     SourceError
         The file is missing, empty, unreadable, or is no table.
     """
+    if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+        raise SourceError(f"{path}: can't be separated by {delimiter!r}; a delimiter is one ASCII character, e.g. ';'")
     try:
         if is_parquet(path):
             return Head(list(pq.read_schema(path).names))
