@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import workbench
 from tests.pipelines.conftest import BILL, WHOLE, MakeProfile, line, write
 from workbench.errors import SourceError
 from workbench.pipelines.ingest import COST_EVENTS, FOCUS_COSTS, ingest
@@ -151,3 +152,28 @@ def test_the_totals_of_a_file_add_up_to_what_it_says(
     assert parts.to_series().all()
     assert set(totals["currency"]) >= {"USD", "EUR"}
     assert sum(totals["read_total"]) == Decimal(17)
+
+
+@pytest.mark.parametrize("table", [COST_EVENTS, FOCUS_COSTS])
+def test_the_book_closes_though_a_load_dies_before_the_second_road_or_within_its_transaction(
+    tmp_path: Path, make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    settings = make_profile()
+    write(tmp_path / "bills" / "bill.csv", BILL)
+    merge = Warehouse.merge
+
+    def dies(self: Warehouse, data: object, name: str, loaded_at: object = None, beside: object = None) -> object:
+        def broken(merged: object) -> dict[str, pl.DataFrame]:
+            del merged
+            raise RuntimeError("the process dies here")
+
+        return merge(self, data, name, loaded_at, broken if name == table else beside)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Warehouse, "merge", dies)
+    with pytest.raises(Exception, match="dies here"), Warehouse(settings) as warehouse:
+        ingest(warehouse, settings)
+    monkeypatch.undo()
+    with workbench.open(settings.file, progress=lambda *_: None) as wb:
+        assert (wb.reconcile()["difference"] == 0).all()
+        assert sum(wb.costs()["BilledCost"]) == WHOLE
+        assert held(wb.warehouse, COST_EVENTS, "cost_amount") == (len(BILL), WHOLE)

@@ -1,7 +1,7 @@
 """The book of loads: what each file said, and what became of every row and amount of it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -33,27 +33,25 @@ class FileLoaded:
         return self.merged is None or self.read.rejected.height > 0 or self.merged.conflicts > 0
 
 
-def write_down(warehouse: "Warehouse", loaded: FileLoaded, run_id: str, started: datetime, reading: str) -> None:
-    """Write one load into the book: its totals, its refused rows, and last the load itself."""
-    file = loaded.read
-    now = datetime.now(UTC)
-    key = {"run_id": run_id, "source_name": file.source_name, "source_file": file.source_file}
-    size = file.path.stat().st_size if file.path.exists() else None
-    counts = {f"rows_{name}": getattr(loaded.merged, name, 0) for name in _COUNTED}
+def pages(loaded: FileLoaded, run_id: str, loaded_at: datetime, reading: str) -> dict[str, pl.DataFrame]:
+    """Return what one load adds to the book, by table: the load itself, its totals, its refused rows."""
+    file, merged = loaded.read, loaded.merged
+    counts = {f"rows_{name}": getattr(merged, name, 0) for name in _COUNTED}
     run = {
-        **key, "file_bytes": size, "observed_at": file.observed_at,
-        "started_at": started, "loaded_at": now, "rows_read": file.rows, "rows_filtered": file.filtered,
+        "run_id": run_id, "source_name": file.source_name, "source_file": file.source_file,
+        "file_bytes": file.path.stat().st_size if file.path.exists() else None, "observed_at": file.observed_at,
+        "started_at": loaded_at, "loaded_at": loaded_at, "rows_read": file.rows, "rows_filtered": file.filtered,
         "rows_accepted": file.accepted, "rows_rejected": file.rejected.height, "rows_equal": file.equal_lines,
-        **counts, "rows_conflicting": loaded.merged.conflicts if loaded.merged else 0, "reading": reading,
-        "error": file.error,
+        **counts, "rows_conflicting": merged.conflicts if merged else 0, "reading": reading, "error": file.error,
     }  # fmt: skip
+    book = {RUNS: pl.DataFrame([run], infer_schema_length=None)}
     totals = file_totals(loaded)
     if totals.height:
-        warehouse.load(totals.with_columns(run_id=pl.lit(run_id), source_file=pl.lit(file.source_file)), TOTALS)
+        book[TOTALS] = totals.with_columns(run_id=pl.lit(run_id), source_file=pl.lit(file.source_file))
     if file.rejected.height:
         rows = file.rejected.rename({"row": "row_number"})
-        warehouse.load(rows.with_columns(run_id=pl.lit(run_id), loaded_at=pl.lit(now)), REJECTED)
-    warehouse.load(pl.DataFrame([run], infer_schema_length=None), RUNS)
+        book[REJECTED] = rows.with_columns(run_id=pl.lit(run_id), loaded_at=pl.lit(loaded_at))
+    return book
 
 
 def file_totals(loaded: FileLoaded) -> pl.DataFrame:

@@ -7,7 +7,7 @@ restated by a later file, older than what is known, or in conflict. Loading the 
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import xxhash
 
-from workbench.errors import SourceError, WarehouseError
+from workbench.errors import SourceError
 from workbench.focus import IDENTITY
-from workbench.pipelines.book import FileLoaded, loaded_before, write_down
+from workbench.pipelines.book import FileLoaded, loaded_before, pages
 from workbench.settings import DemoSource, FocusSource, Mapping, Settings
 from workbench.sources.demo import write_bill
 from workbench.sources.focus import FileRead, cost_events, find_files
@@ -27,10 +27,12 @@ from workbench.sources.focus.lines import Reading
 from workbench.sources.focus.read import read_file
 
 if TYPE_CHECKING:
-    from workbench.warehouse import Merged, Warehouse
+    from workbench.warehouse import Warehouse
 
 FOCUS_COSTS = "finops_curated.focus_costs"
 COST_EVENTS = "finops_curated.cost_events"
+_FILE_ROWS = 250_000  # bill lines that are merged at once: bounds the memory of both sides
+_ROW_GROUP = 50_000
 
 
 @dataclass(frozen=True)
@@ -150,26 +152,45 @@ def _signature(path: Path, reading: Reading) -> tuple[object, ...]:
 
 
 def load_file(warehouse: "Warehouse", file: FileRead, run_id: str, reading: str = "") -> FileLoaded:
-    """Merge one file that was read, and write down what came of it."""
-    started = datetime.now(UTC)
-    merged = None
-    if file.error is None:
-        merged = warehouse.merge(list(file.parts), FOCUS_COSTS)
-        events = cost_events(pl.scan_parquet(list(file.parts))) if file.parts else None
-        twin = warehouse.merge(events, COST_EVENTS) if events is not None else merged
-        _same_outcome(merged, twin, file)
-    loaded = FileLoaded(file, merged)
-    write_down(warehouse, loaded, run_id, started, reading)
-    return loaded
-
-
-def _same_outcome(lines: "Merged", events: "Merged", file: FileRead) -> None:
-    """The two roads of a bill end at the same number of lines."""
-    if lines.inserted != events.inserted:
-        raise WarehouseError(
-            f"{file.source_file}: {lines.inserted} bill lines but {events.inserted} cost events are new; "
-            "run `workbench doctor` and load the file again"
+    """Merge one file that was read; the book of loads is written in the same transaction, so that it always closes."""
+    loaded_at = datetime.now(UTC)
+    if file.error is not None:
+        unread = FileLoaded(file, None)
+        for name, frame in pages(unread, run_id, loaded_at, reading).items():
+            warehouse.load(frame, name)
+        return unread
+    with tempfile.TemporaryDirectory(prefix="workbench-parts-") as folder:
+        lines, events = _gathered(file.parts, Path(folder))
+        warehouse.merge(events, COST_EVENTS, loaded_at)
+        merged = warehouse.merge(
+            lines, FOCUS_COSTS, loaded_at, lambda done: pages(FileLoaded(file, done), run_id, loaded_at, reading)
         )
+    return FileLoaded(file, merged)
+
+
+def _gathered(parts: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+    """Write many small parts as few large files, of lines and of their cost events: each file merged costs a while."""
+    lines, events = [], []
+    for number, group in enumerate(_groups(parts)):
+        frame = pl.read_parquet(group)
+        lines.append(folder / f"lines-{number:05}.parquet")
+        events.append(folder / f"events-{number:05}.parquet")
+        frame.write_parquet(lines[-1], compression="lz4", row_group_size=_ROW_GROUP)
+        cost_events(frame.lazy()).collect().write_parquet(events[-1], compression="lz4", row_group_size=_ROW_GROUP)
+    return lines, events
+
+
+def _groups(parts: Sequence[Path]) -> Iterator[list[Path]]:
+    group: list[Path] = []
+    rows = 0
+    for part in parts:
+        group.append(part)
+        rows += pl.scan_parquet(part).select(pl.len()).collect().item()
+        if rows >= _FILE_ROWS:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
 
 
 @contextmanager

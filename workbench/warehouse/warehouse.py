@@ -21,6 +21,7 @@ from workbench.warehouse.tables import TABLES, Table, column, table
 from workbench.warehouse.transaction import transaction
 
 T = TypeVar("T")
+Beside = Callable[[Merged], Mapping[str, pl.DataFrame]]
 
 ATTEMPTS = 4
 CONFLICT = "40001"  # SQLSTATE: somebody else changed the same rows at the same time
@@ -101,12 +102,13 @@ class Warehouse:
         # Without `replace_where` a load done twice is in twice: it is tried again only if it can't be in yet.
         return self._with_cursor(put_in, again=lambda: bool(where) or not committing)
 
-    def merge(self, data: Data, name: str, loaded_at: datetime | None = None) -> Merged:
+    def merge(self, data: Data, name: str, loaded_at: datetime | None = None, beside: Beside | None = None) -> Merged:
         """Merge a frame, or Parquet files, into a table of events; all of it or nothing. See `Merged`.
 
         The rows need event_id, the table's period column and observed_at. `loaded_at` (now, if not given) is stamped
         on every new version, whatever the data says. The same event id must always have the same period start: only
-        the batch's own period is searched. May be repeated at will.
+        the batch's own period is searched. May be repeated at will. `beside` is told what became of the rows, and
+        returns frames by table name: they are appended in the same transaction, so that a book of merges never lies.
         """
         goal = table(name)
         if not goal.merges:
@@ -122,9 +124,21 @@ class Warehouse:
                 uploaded(self._engine, cursor, files) as paths,
                 self._engine.transaction(cursor, goal.name),
             ):
-                return added([merge_file(cursor, sql, path, stamp) for path in paths])
+                merged = added([merge_file(cursor, sql, path, stamp) for path in paths])
+                for other, frame in (beside(merged) if beside else {}).items():
+                    self._append(cursor, table(other), frame)
+                return merged
 
         return self._with_cursor(put_in)
+
+    def _append(self, cursor: Any, goal: Table, frame: pl.DataFrame) -> None:  # noqa: ANN401
+        """Put a frame into a table, within the transaction that the caller has begun."""
+        with (
+            parquet_files(frame, self._columns_of(cursor, goal)) as files,
+            uploaded(self._engine, cursor, files) as paths,
+        ):
+            for path in paths:
+                copy(cursor, path, goal.name)
 
     def init(self) -> list[str]:
         """Create or update all schemas, tables and views; returns the SQL files that ran."""
