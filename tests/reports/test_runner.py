@@ -211,6 +211,8 @@ def test_an_ended_run_leaves_no_process_and_the_report_that_was_there(tmp_path: 
     place.mkdir(parents=True)
     (place / "index.html").write_text("before")
     code = (
+        # Whoever runs the tests in the background has told them to ignore Ctrl-C; this run is not to.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import datetime as dt, pathlib\nfrom books import settings_in\nfrom workbench.reports.runner import run\n"
         f"run(settings_in(pathlib.Path({str(tmp_path)!r})), dt.date(2025, 10, 1))\n"
