@@ -1,7 +1,7 @@
 """From a bill's file to checked cost events: how many rows a second?
 
 The clock starts with a FOCUS CSV file on disk and stops when all its cost events stand in a frame: every row was read,
-typed, checked, counted in the totals, and has its id. The machine's caches are warm; the best of a few runs counts.
+typed, checked, counted in the totals, and has its id. The machine's caches are warm; the median of a few runs counts.
 """
 
 import csv
@@ -24,6 +24,7 @@ ROWS, QUICK_ROWS = 600_000, 30_000
 RUNS = 5
 UNITS = {
     "focus_rows_per_s": "FOCUS CSV → checked cost events in memory",
+    "focus_rows_per_s_best": "the best of the runs, the first being their median",
     "focus_rows_per_cpu_s": "the same by processor time: rows a second of one core",
     "focus_lines_per_s": "FOCUS CSV → all columns as Parquet, and the events from there",
     "rows": "rows of the file",
@@ -46,10 +47,11 @@ def main(given: list[str] | None = None) -> int:
     options = arguments(__doc__, given)
     with _bill(options.data, QUICK_ROWS if options.quick else ROWS) as (path, data):
         runs = 2 if options.quick else RUNS
-        events = _best(path, "events", runs)
-        lines = _best(path, "lines", runs)
+        events, best = _middle(path, "events", runs)
+        lines, _ = _middle(path, "lines", runs)
         figures: dict[str, Figure] = {
             "focus_rows_per_s": round(events.rows / events.wall),
+            "focus_rows_per_s_best": round(best.rows / best.wall),
             "focus_rows_per_cpu_s": round(events.rows / events.cpu),
             "focus_lines_per_s": round(lines.rows / lines.wall),
             "rows": events.rows,
@@ -62,8 +64,10 @@ def main(given: list[str] | None = None) -> int:
     return 0
 
 
-def _best(path: Path, keep: Keep, runs: int) -> Timed:
-    return min(_timed(path, keep) for _ in range(runs))
+def _middle(path: Path, keep: Keep, runs: int) -> tuple[Timed, Timed]:
+    """The median run, and the best one."""
+    timed = sorted(_timed(path, keep) for _ in range(runs))
+    return timed[len(timed) // 2], timed[0]
 
 
 def _timed(path: Path, keep: Keep) -> Timed:
