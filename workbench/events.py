@@ -10,12 +10,25 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-import xxhash
 
 from workbench.checking import REJECTED, Checked, Fault, split, when
 from workbench.errors import EventError, did_you_mean
 from workbench.exact import Parsed, as_text, decimals, times
 from workbench.focus import AMOUNT, TIME, UNALLOCATED
+from workbench.keys import ids
+
+__all__ = [
+    "BUSINESS",
+    "COST",
+    "RESOURCE",
+    "SCHEMAS",
+    "Checked",
+    "from_json_lines",
+    "ids",
+    "parse_faults",
+    "to_json_lines",
+    "validate",
+]
 
 _TEXT = pl.String()
 
@@ -85,9 +98,6 @@ _MUST = ("event_id", "timestamp", "cost_amount", "revenue_impact", "utilization"
 _FAR_FUTURE = timedelta(days=2)
 _LONGEST_TEXT = 4_096
 _LONGEST_METADATA = 65_536
-_SEPARATOR = "\x1f"
-_SEPARATOR_BYTES = _SEPARATOR.encode()
-_digest = xxhash.xxh3_128_hexdigest
 _AMOUNTS = ("cost_amount", "revenue_impact", "cost_estimate")
 _AMOUNT_AS_NUMBER = re.compile(rf'"(?:{"|".join(_AMOUNTS)})"\s*:\s*-?\d'.encode())
 _NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
@@ -176,43 +186,6 @@ def _rules(schema: pl.Schema) -> list[Fault]:
 def _too_long(name: str) -> pl.Expr:
     longest = _LONGEST_METADATA if name == "metadata" else _LONGEST_TEXT
     return when(pl.col(name).str.len_bytes() > longest, f"{name} is longer than {longest} bytes")
-
-
-def ids(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
-    """Hash the natural key of each row: 32 hexadecimal digits, the same for ever and everywhere.
-
-    The key is the values of `columns` in this order as text, joined by the unit separator (U+001F); a missing
-    value is empty, times are seconds since 1970 (with six decimals where they are not whole), and trailing
-    separators are dropped, so that a column which is added later to the end of the list changes no id of a row that
-    lacks it. The hash is XXH3-128.
-
-    Raises
-    ------
-    EventError
-        No column, or one of floats, whose text is not the same everywhere.
-    """
-    if not columns:
-        raise EventError("an id needs at least one column; name those that identify a row")
-    empty = {name for name in columns if frame[name].null_count() == frame.height}
-    last = max((at for at, name in enumerate(columns) if name not in empty), default=0)
-    texts = [pl.lit("") if name in empty and at < last else _key_text(frame[name])
-             for at, name in enumerate(columns[: last + 1])]  # fmt: skip
-    keys = frame.select(pl.concat_str(texts, separator=_SEPARATOR).cast(pl.Binary)).to_series().to_list()
-    return pl.Series("event_id", [_digest(key.rstrip(_SEPARATOR_BYTES)) for key in keys], _TEXT)
-
-
-def _key_text(column: pl.Series) -> pl.Expr:
-    value, dtype = pl.col(column.name), column.dtype
-    if dtype.is_float():
-        raise EventError(f"{column.name} holds floats, which make no stable id; use text, decimals or times")
-    if isinstance(dtype, pl.Datetime):
-        return _seconds(value.dt.epoch("us")).fill_null("")
-    return (pl.lit(as_text(column)) if dtype.is_nested() else value.cast(_TEXT)).fill_null("")
-
-
-def _seconds(microseconds: pl.Expr) -> pl.Expr:
-    whole, parts = (microseconds // 1_000_000).cast(_TEXT), microseconds % 1_000_000
-    return pl.when(parts == 0).then(whole).otherwise(whole + "." + parts.cast(_TEXT).str.zfill(6))
 
 
 def to_json_lines(frame: pl.DataFrame) -> bytes:

@@ -1,6 +1,6 @@
 """Reading bills: FOCUS 1.0 to 1.2, and any CSV by a mapping; one file, a folder, or a pattern.
 
-Each file is cut into batches of some ten thousand rows: one thread cuts, two read the rows and turn them into lines,
+Each file is cut into batches of some ten thousand rows: one thread cuts, others read the rows and turn them into lines,
 and the lines go to Parquet parts, so that memory does not grow with the bill.
 """
 
@@ -29,7 +29,7 @@ __all__ = ["find_files", "read_file", "read_focus"]
 
 Keep = Literal["lines", "events"]
 
-_THREADS = 2
+_THREADS = 3  # one more than two processors, because they wait for each other at times
 _FOR_EVENTS = tuple(dict.fromkeys([*SHOWN_BY_EVENTS, *EVENT_ORDER]))
 _MOST_REFUSED = 100_000
 
@@ -161,7 +161,7 @@ class _Taken(NamedTuple):
 
 
 def _side_by_side(rows: Rows, reading: Reading, folder: Path, keep: Keep) -> Iterator[_Taken]:
-    """Take the batches in on two threads, in order, with few in flight."""
+    """Take the batches in side by side, in order, with few in flight."""
     flight: deque[Future[_Taken]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
         for number, piece in enumerate(rows.pieces()):
