@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sources.bills import COLUMNS, OBSERVED, Line, counts, hours, line, reasons, text, total, write
@@ -203,6 +203,7 @@ pieces = st.sampled_from(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(pieces, max_size=12), st.integers(1, 400))
 def test_whatever_a_file_holds_no_row_is_lost(given_pieces: list[str], read_at_once: int) -> None:
     content = (HEAD + "".join(given_pieces)).encode("latin-1")
