@@ -66,6 +66,7 @@ def test_one_bad_file_among_ten_is_named_and_the_nine_others_are_loaded(
     ingested = ingest(warehouse, settings)
     assert [read.source_file for read in ingested.unread] == ["broken.csv"]
     assert "broken.csv" in (ingested.unread[0].error or "")
+    assert str(tmp_path) not in (ingested.unread[0].error or "")
     assert ingested.exit_code == 1
     assert held(warehouse) == (36, Decimal("54.000000000000"))
 

@@ -134,7 +134,8 @@ def _take_in(warehouse: "Warehouse", path: Path, reading: Reading, settings: Set
         try:
             read = read_file(path, reading, folder, settings.limits)
         except SourceError as error:
-            read = FileRead(path, reading.source_name, reading.source_file, reading.observed_at, error=str(error))
+            said = str(error).replace(str(path), reading.source_file)  # no folder of this machine on a page
+            read = FileRead(path, reading.source_name, reading.source_file, reading.observed_at, error=said)
         return load_file(warehouse, read, run_id, reading_hash(reading))
 
 
