@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from workbench.sources.focus.files import Head, is_parquet, open_bytes
 from workbench.sources.focus.sieve import OPEN_QUOTE, Block, Refused, blocks, fields, is_text, records, refusal, weed
 
-_BATCH_BYTES = 24 << 20
+_BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 50_000
 _NULLS = ["", "NULL", "null", "Null"]
 
@@ -84,7 +84,7 @@ class Rows:
 
     def _read(self, held: Sequence[Block]) -> Batch:
         pieces = [self._read_block(block) for block in held]
-        table = pa.concat_tables(piece.table for piece in pieces).combine_chunks()  # faster than Polars does it
+        table = pa.concat_tables(piece.table for piece in pieces)
         refused = [line for piece in pieces for line in piece.refused]
         starts = [0, *accumulate(piece.table.num_rows for piece in pieces)]
 

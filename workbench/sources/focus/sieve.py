@@ -17,7 +17,7 @@ LONGEST_TEXT = 65_536
 NO_TEXT = "holds bytes that are no UTF-8 text"
 OPEN_QUOTE = "a quote is opened and never closed"
 
-_READ = 2 << 20  # bytes; much more does not fit the caches of a processor
+_READ = 1 << 20  # bytes; more does not fit the processor's cache
 _NEWLINE, _QUOTE = 10, 34
 
 
@@ -49,7 +49,7 @@ class Refused(NamedTuple):
 
 
 def blocks(file: BinaryIO, longest: int, line: int) -> Iterator[Block]:
-    """Cut what is left of `file` into blocks of about two megabytes.
+    """Cut what is left of `file` into blocks of about a megabyte.
 
     Parameters
     ----------
