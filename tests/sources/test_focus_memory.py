@@ -35,9 +35,10 @@ def test_four_times_the_lines_take_hardly_more_memory(tmp_path: Path) -> None:
             file.write(head)
             for copy in range(times):
                 file.writelines(line.replace("account", f"account{copy}", 1) for line in lines)
-        accepted, kilobytes = peak(path)
-        assert accepted == times * 100_000
-        peaks.append(kilobytes)
+        # Twice, and the higher counts: on a busy machine the batches of a short file may never be in flight together.
+        runs = [peak(path) for _ in range(2)]
+        assert all(accepted == times * 100_000 for accepted, _ in runs)
+        peaks.append(max(kilobytes for _, kilobytes in runs))
         path.unlink()
     small, large = peaks
     assert large < 1.3 * small
