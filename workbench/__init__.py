@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench import costs, errors, events, plots, settings
+    from workbench import costs, errors, events, forecasts, plots, settings
     from workbench.pipelines.notebook import Workbench
     from workbench.pipelines.opening import open_workbench as open  # noqa: A004 (the word that users look for)
     from workbench.pipelines.outputs import Figure, LookAt
@@ -30,6 +30,7 @@ _WHERE = {
     "costs": ("workbench.costs", None),
     "errors": ("workbench.errors", None),
     "events": ("workbench.events", None),
+    "forecasts": ("workbench.forecasts", None),
     "open": ("workbench.pipelines.opening", "open_workbench"),
     "plots": ("workbench.plots", None),
     "read_focus": ("workbench.sources.focus", "read_focus"),
@@ -45,6 +46,7 @@ __all__ = [
     "costs",
     "errors",
     "events",
+    "forecasts",
     "open",
     "plots",
     "read_focus",

@@ -1,4 +1,4 @@
-"""What was spent, on what, and what changed. Pure: frames in, frames out.
+"""What was spent, on what, what changed, and what came of it. Pure: frames in, frames out.
 
 A *daily* frame has `date` (UTC), `BillingCurrency`, `BilledCost` (decimal) and any further columns to split by.
 Currencies are never summed: every result has `BillingCurrency` in its key.
@@ -6,6 +6,7 @@ Currencies are never summed: every result has `BillingCurrency` in its key.
 
 from workbench.costs.changes import Weeks, largest_changes, week_over_week, weeks
 from workbench.costs.coverage import coverage, missing_days
+from workbench.costs.economics import overlap, roi, unit_economics
 from workbench.costs.names import combined, currencies, named, only, top_share
 from workbench.costs.reconcile import against_files, reconcile
 from workbench.costs.spend import daily_totals, spend
@@ -21,9 +22,12 @@ __all__ = [
     "missing_days",
     "named",
     "only",
+    "overlap",
     "reconcile",
+    "roi",
     "spend",
     "top_share",
+    "unit_economics",
     "week_over_week",
     "weeks",
 ]

@@ -31,7 +31,7 @@ def split_fees(charges: pl.DataFrame, *by: str) -> pl.DataFrame:
         `date`, `by`, `BillingCurrency`, `BilledCost` (all charges), `fees` (the part of it that is charged by the
         month; both exact). The sum of `BilledCost` equals that of `charges`.
     """
-    same = [*by, "BillingCurrency", *CHARGE]
+    same = list(dict.fromkeys([*by, "BillingCurrency", *CHARGE]))
     by_line = pl.col("covers_days") > 2
     loose = pl.col("ChargeCategory").is_in(_NO_USE) | pl.col("ChargeFrequency").is_in(_NOT_METERED) | by_line
     days = pl.col("date").n_unique().over(same)

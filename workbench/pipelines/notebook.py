@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 
 from workbench.costs import against_files, reconcile
-from workbench.errors import UsageError, did_you_mean
 from workbench.focus import AMOUNT, SCHEMA
 from workbench.pipelines.book import REJECTED, RUNS, TOTALS
+from workbench.pipelines.history import business_days, checked, cost_history
 from workbench.pipelines.ingest import FOCUS_COSTS
 from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records
 from workbench.settings import Settings
@@ -63,10 +63,7 @@ class Workbench:
             `date` (UTC, the day the charge period begins), `by`, `BillingCurrency`, `lines`, `BilledCost`,
             `EffectiveCost`, `ListCost` (exact, in that currency; null where no line has it).
         """
-        for name in by:
-            if name not in SCHEMA:
-                raise UsageError(f"costs can't be split by '{name}'{did_you_mean(name, SCHEMA)}; "
-                                 "e.g. ServiceName, RegionId, ProviderName, business_unit")  # fmt: skip
+        checked(by, SCHEMA, "costs")
         names = "".join(f", {name}" for name in by)
         sums = ", ".join(f"SUM({name}) AS {name}" for name in _MEASURES)
         sql = f"""
@@ -82,6 +79,33 @@ class Workbench:
         return frame.rename({"cost_date": "date", "line_total": "lines"}).with_columns(
             pl.col("lines").cast(pl.Int64), pl.col(*_MEASURES).cast(AMOUNT)
         )
+
+    def cost_history(self, *by: str) -> pl.DataFrame:
+        """Return spend by day for a forecast, read through Snowpark.
+
+        Returns
+        -------
+        polars.DataFrame
+            `date` (UTC), `by`, `BillingCurrency`, `BilledCost` (all charges), `fees` (the part of it that is charged by
+            the month: `workbench.forecasts.split_fees`); both exact, in that currency.
+        """
+        return cost_history(self.warehouse, self.as_of, self.known_at, by)
+
+    def revenue(self, *by: str) -> pl.DataFrame:
+        """Return business events by day: what users did and what it earned.
+
+        Parameters
+        ----------
+        by
+            Further columns to split by: `business_unit`, `event_type`, `feature`, `action`.
+
+        Returns
+        -------
+        polars.DataFrame
+            `date` (UTC), `by`, `currency`, `events` (count), `earning` (count of those that brought money),
+            `revenue_impact` (exact, in that currency; refunds are negative). Empty where no events have come in.
+        """
+        return business_days(self.warehouse, self.as_of, self.known_at, by)
 
     def lines(self, most: int = 1_000) -> pl.DataFrame:
         """Return the latest `most` bill lines with all their columns."""

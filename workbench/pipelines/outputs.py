@@ -23,7 +23,7 @@ RECORD_SCHEMA = 1
 SHARE = "share"
 """Unit of a figure, and name of a column, that is a part of a whole (0 to 1): it is shown in percent."""
 _MOST_ROWS_SHOWN = 25
-_IN_PERCENT = (SHARE, "ratio")
+_IN_PERCENT = (SHARE, "ratio", "roi", "coverage")
 _HUGE = 100.0
 
 
@@ -49,7 +49,7 @@ class LookAt:
 class Table:
     """A frame as a table in a page: numbers right aligned, text escaped, exact amounts on hover.
 
-    Columns called `share` or `ratio` are shown in percent.
+    Columns called `share`, `ratio`, `roi` or `coverage` are shown in percent.
 
     Parameters
     ----------
