@@ -32,6 +32,7 @@ PRODUCTION = {
     "SNOWFLAKE_ACCOUNT": "acme-eu",
     "SNOWFLAKE_USER": "reporter",
     "SNOWFLAKE_PASSWORD": "hunter2-very-secret",
+    "KAFKA_PASSWORD": "hunter3-very-secret",
 }
 
 

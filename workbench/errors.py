@@ -7,6 +7,8 @@
     ├── EventError                 a frame that is no frame of events at all
     ├── WarehouseError             the warehouse refused or lost something
     │   └── WarehouseUnavailable   nobody answers, or nobody may
+    ├── BrokerError                the broker refused or lost something
+    │   └── BrokerUnavailable      nobody answers there, or nobody may
     └── ReportError                a report that can't be started or written
 
 Each text says what was given, what exists or is allowed, and what to try. A row that is merely wrong
@@ -43,6 +45,14 @@ class WarehouseError(WorkbenchError):
 
 class WarehouseUnavailable(WarehouseError):
     """Nobody answers at the warehouse, or nobody may be asked."""
+
+
+class BrokerError(WorkbenchError):
+    """The broker refused or lost something."""
+
+
+class BrokerUnavailable(BrokerError):
+    """Nobody answers at the broker, or nobody may ask it."""
 
 
 class ReportError(WorkbenchError):

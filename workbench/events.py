@@ -4,17 +4,17 @@ A frame of events is checked as a whole (`validate`): the valid rows come back t
 and nothing is lost. Amounts may be negative (credits, refunds), and travel as JSON strings: a JSON number loses digits.
 """
 
-import json
-import re
+import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from workbench.checking import REJECTED, Checked, Fault, split, when
+from workbench.checking import Checked, Fault, split, when
 from workbench.errors import EventError, did_you_mean
-from workbench.exact import Parsed, as_text, decimals, times
+from workbench.exact import Parsed, as_text, decimals, once_each, times
 from workbench.focus import AMOUNT, TIME, UNALLOCATED
+from workbench.jsonlines import Lines, read_lines, unread
 from workbench.keys import ids
 
 __all__ = [
@@ -26,8 +26,10 @@ __all__ = [
     "from_json_lines",
     "ids",
     "parse_faults",
+    "read_values",
     "to_json_lines",
     "validate",
+    "with_refused",
 ]
 
 _TEXT = pl.String()
@@ -99,8 +101,6 @@ _FAR_FUTURE = timedelta(days=2)
 _LONGEST_TEXT = 4_096
 _LONGEST_METADATA = 65_536
 _AMOUNTS = ("cost_amount", "revenue_impact", "cost_estimate")
-_AMOUNT_AS_NUMBER = re.compile(rf'"(?:{"|".join(_AMOUNTS)})"\s*:\s*-?\d'.encode())
-_NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
 
 
 def validate(frame: pl.DataFrame, kind: str, *, observed_at: datetime | None = None) -> Checked:
@@ -190,13 +190,16 @@ def _too_long(name: str) -> pl.Expr:
 
 def to_json_lines(frame: pl.DataFrame) -> bytes:
     """Write a frame of events as JSON lines: amounts as strings, times in ISO 8601 with `Z`."""
-    out = [
-        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") if isinstance(dtype, pl.Datetime)
-        else pl.col(name).cast(pl.String) if isinstance(dtype, pl.Decimal)
-        else pl.col(name)
-        for name, dtype in frame.schema.items()
-    ]  # fmt: skip
-    return frame.select(out).write_ndjson().encode()
+    out = [_written(column) for column in frame.iter_columns()]
+    lines = io.BytesIO()
+    pl.DataFrame(out).write_ndjson(lines)
+    return lines.getvalue()
+
+
+def _written(column: pl.Series) -> pl.Series:
+    if isinstance(column.dtype, pl.Datetime):
+        return once_each(column, lambda times: times.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
+    return column.cast(pl.String) if isinstance(column.dtype, pl.Decimal) else column
 
 
 def from_json_lines(lines: bytes, kind: str, *, observed_at: datetime | None = None) -> Checked:
@@ -205,69 +208,30 @@ def from_json_lines(lines: bytes, kind: str, *, observed_at: datetime | None = N
     A line that is no JSON object is rejected by itself; the others are read. `row` counts the lines that are not
     blank, from 0.
     """
-    schema = pl.Schema(dict.fromkeys(_schema(kind), _TEXT))
     given = [line for line in lines.split(b"\n") if line.strip()]
-    refused: dict[int, str] = {}
-    if _AMOUNT_AS_NUMBER.search(lines):
-        refused = {at: _NUMBER_REASON for at, line in enumerate(given) if _has_number(line)}
-    kept = [at for at in range(len(given)) if at not in refused]
-    frame, broken = _decode([given[at] for at in kept], schema)
-    refused |= {kept[at]: "is not a JSON object" for at in broken}
-    left = pl.Series("row", [at for at in kept if at not in refused], dtype=pl.Int64)
-    checked = validate(frame, kind, observed_at=observed_at)
-    rejected = checked.rejected.with_columns(left.gather(checked.rejected["row"]))
-    return Checked(checked.valid, pl.concat([rejected, _unread(given, refused)]).sort("row"))
+    read = read_values(given, kind)
+    return with_refused(validate(read.frame, kind, observed_at=observed_at), read, given)
 
 
-def _unread(given: Sequence[bytes], refused: Mapping[int, str]) -> pl.DataFrame:
-    texts = {at: given[at].decode(errors="replace") for at in refused}
-    rows = [(at, reason, texts[at][:200], texts[at]) for at, reason in refused.items()]
-    return pl.DataFrame(rows, schema=REJECTED, orient="row")
+def read_values(given: Sequence[bytes], kind: str) -> Lines:
+    """Read JSON objects, one a value, into a frame of text that `validate` takes."""
+    schema = _schema(kind)
+    return read_lines(given, schema.names(), [name for name in _AMOUNTS if name in schema])
 
 
-def _decode(lines: Sequence[bytes], schema: pl.Schema) -> tuple[pl.DataFrame, list[int]]:
-    """Decode all lines at once; if that fails, those that are JSON objects. Returns the places of the others too."""
-    frame = _read(lines, schema)
-    if frame is not None:
-        return frame, []
-    broken = [at for at, line in enumerate(lines) if _object(line) is None]
-    bad = set(broken)
-    good = [at for at in range(len(lines)) if at not in bad]
-    frame, more = _halve([lines[at] for at in good], schema, 0)
-    return frame, sorted([*broken, *(good[at] for at in more)])
+def with_refused(checked: Checked, read: Lines, given: Sequence[bytes]) -> Checked:
+    """What became of all values: `checked` are the events of those that could be read; `row` is the place in `given`.
 
-
-def _halve(lines: Sequence[bytes], schema: pl.Schema, first: int) -> tuple[pl.DataFrame, list[int]]:
-    """Halve until what Polars can't read stands alone: lines that only Python takes for JSON."""
-    frame = _read(lines, schema)
-    if frame is not None:
-        return frame, []
-    if len(lines) == 1:
-        return pl.DataFrame(schema=schema), [first]
-    middle = len(lines) // 2
-    left, left_bad = _halve(lines[:middle], schema, first)
-    right, right_bad = _halve(lines[middle:], schema, first + middle)
-    return pl.concat([left, right]), left_bad + right_bad
-
-
-def _read(lines: Sequence[bytes], schema: pl.Schema) -> pl.DataFrame | None:
-    if not lines:
-        return pl.DataFrame(schema=schema)
-    try:
-        frame = pl.read_ndjson(b"\n".join(lines), schema=schema)
-    except pl.exceptions.PolarsError:
-        return None
-    return frame if frame.height == len(lines) else None
-
-
-def _has_number(line: bytes) -> bool:
-    held = _object(line) if _AMOUNT_AS_NUMBER.search(line) else None
-    return held is not None and any(isinstance(held.get(name), int | float) for name in _AMOUNTS)
-
-
-def _object(line: bytes) -> dict[str, object] | None:
-    try:
-        held = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return held if isinstance(held, dict) else None
+    Raises
+    ------
+    AssertionError
+        Rows got lost on the way.
+    """
+    if checked.valid.height + checked.rejected.height + len(read.refused) != len(given):
+        raise AssertionError(f"of {len(given)} values {checked.valid.height} are valid, {checked.rejected.height} "
+                             f"rejected and {len(read.refused)} not read: some are lost")  # fmt: skip
+    if checked.rejected.is_empty() and not read.refused:
+        return checked
+    places = pl.Series("row", read.kept, dtype=pl.Int64)
+    rejected = checked.rejected.with_columns(places.gather(checked.rejected["row"]))
+    return Checked(checked.valid, pl.concat([rejected, unread(given, read.refused)]).sort("row"))

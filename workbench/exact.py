@@ -3,6 +3,7 @@
 A column is read as a whole. What can't be read becomes null and gets a reason; nothing is rounded, cut or guessed.
 """
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ _TIME_FORMATS = (
     "%Y-%m-%d %H:%M",
 )
 _MAX_EXPONENT = 60
+_WORTH_IT = 1_000  # values, from which on it is worth looking whether many are the same
 
 _FIRST_TIME, _LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # of Python, in microseconds since 1970
 
@@ -96,24 +98,47 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
     if column.dtype == pl.Date:
         return _zoned(column.cast(pl.Datetime("us")), zone_needed=zone_needed)
     text = as_text(column)
-    values = pl.Series(column.name, [None], dtype=TIME).new_from_index(0, len(text))
+    read = once_each(text, lambda some: _times_with_reasons(some, zone_needed=zone_needed)).struct
+    values, reasons = (read.field(name).alias(column.name) for name in ("values", "reasons"))
+    return Parsed(values) if reasons.null_count() == len(reasons) else Parsed(values, reasons)
+
+
+def _times_with_reasons(text: pl.Series, *, zone_needed: bool) -> pl.Series:
+    """Structs of `values` and `reasons`."""
+    values = _read_times(text)
+    shown = pl.select(can_be_shown(pl.lit(values))).to_series()
+    unreadable = (values.is_null() & text.is_not_null()) | ~shown
+    unreadable = unreadable.fill_null(value=False)
+    no_zone = ~text.str.contains(_HAS_ZONE) if zone_needed else pl.Series([False]).new_from_index(0, len(text))
+    reasons = pl.select(
+        pl.when(unreadable).then(pl.lit("is not an ISO 8601 time"))
+        .when(no_zone.fill_null(value=False)).then(pl.lit("has no time zone"))
+    ).to_series()  # fmt: skip
+    values = values.set(reasons.is_not_null(), None)
+    return pl.DataFrame({"values": values, "reasons": reasons.cast(pl.String)}).to_struct(text.name)
+
+
+def _read_times(text: pl.Series) -> pl.Series:
+    values = pl.Series(text.name, [None], dtype=TIME).new_from_index(0, len(text))
     for format_ in _TIME_FORMATS:
         if values.null_count() == text.null_count():
             break
         parsed = text.str.to_datetime(format_, time_unit="us", time_zone="UTC", strict=False, ambiguous="null")
         values = parsed if values.null_count() == len(values) else values.zip_with(values.is_not_null(), parsed)
-    shown = pl.select(can_be_shown(pl.lit(values))).to_series()
-    unreadable = (values.is_null() & text.is_not_null()) | ~shown
-    unreadable = unreadable.fill_null(value=False)
-    zoneless = (~text.str.contains(_HAS_ZONE)).fill_null(value=False) if zone_needed else None
-    if not unreadable.any() and (zoneless is None or not zoneless.any()):
-        return Parsed(values)
-    no_zone = zoneless if zoneless is not None else pl.Series([False]).new_from_index(0, len(text))
-    reasons = pl.select(
-        pl.when(unreadable).then(pl.lit("is not an ISO 8601 time"))
-        .when(no_zone).then(pl.lit("has no time zone")).alias(column.name)
-    ).to_series()  # fmt: skip
-    return Parsed(values.set(reasons.is_not_null(), None), reasons)
+    return values
+
+
+def once_each(column: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """`change(column)`, where the same value always becomes the same; each value is changed once if many repeat."""
+    if len(column) < _WORTH_IT:
+        return change(column)
+    unique = column.unique().alias("given")
+    if len(unique) > len(column) // 4:
+        return change(column)
+    changed = unique.to_frame().with_columns(change(unique).alias("changed"))
+    every = column.alias("given").to_frame()
+    joined = every.join(changed, on="given", how="left", nulls_equal=True, maintain_order="left")
+    return joined["changed"].alias(column.name)
 
 
 def can_be_shown(time: pl.Expr) -> pl.Expr:

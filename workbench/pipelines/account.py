@@ -9,6 +9,7 @@ import polars as pl
 from workbench.pipelines.book import FileLoaded
 from workbench.pipelines.ingest import Ingested, ingest, load_file
 from workbench.pipelines.progress import bar
+from workbench.pipelines.road import open_road
 from workbench.settings import Settings, load
 from workbench.sources.focus import FileRead, read_focus
 from workbench.warehouse import Warehouse
@@ -23,7 +24,8 @@ def read_and_load(files: Sequence[Path], profile: str) -> Ingested:
         with Warehouse(settings) as warehouse:
             if not files:
                 return ingest(warehouse, settings, show)
-            loaded = [load_file(warehouse, read, "by hand") for path in files for read in _read(path, settings)]
+            with open_road(warehouse, settings) as road:
+                loaded = [load_file(road, read, "by hand") for path in files for read in _read(path, settings)]
             return Ingested("by hand", tuple(loaded))
 
 

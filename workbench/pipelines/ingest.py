@@ -1,13 +1,13 @@
 """A bill in: source → checked lines → warehouse, with an account of every row.
 
-The whole line goes to `focus_costs`; its cost event, with the same id, goes straight to `cost_events` until the broker
-is there. Each file is merged by itself, so that what came of it can be told: lines that were new, known already,
-restated by a later file, older than what is known, or in conflict. Loading the same bill again changes nothing.
+The whole line goes to `focus_costs`; its cost event, with the same id, goes by the broker to `cost_events`. Each
+file is merged by itself, so that what came of it can be told: lines that were new, known already, restated by a later
+file, older than what is known, or in conflict. Loading the same bill again changes nothing.
 """
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -20,6 +20,8 @@ import xxhash
 from workbench.errors import SourceError
 from workbench.focus import IDENTITY
 from workbench.pipelines.book import FileLoaded, loaded_before, pages
+from workbench.pipelines.progress import Progress
+from workbench.pipelines.road import Road, open_road
 from workbench.settings import DemoSource, FocusSource, Mapping, Settings
 from workbench.sources.demo import write_bill
 from workbench.sources.focus import FileRead, cost_events, find_files
@@ -53,10 +55,6 @@ class Ingested:
         return int(any(file.failed for file in self.files))
 
 
-Progress = Callable[[str, int, int], None]
-"""Called as (what, done, total) while files are read and loaded."""
-
-
 def ingest(
     warehouse: "Warehouse", settings: Settings, progress: Progress | None = None, *, again: bool = True
 ) -> Ingested:
@@ -76,18 +74,21 @@ def ingest(
     ------
     SourceError
         A source that is one single file can't be read.
+    BrokerError
+        The broker is not there, or lost something.
     WarehouseError
         The warehouse refused.
     """
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     known = set() if again else loaded_before(warehouse)
     files: list[FileLoaded] = []
-    for source in settings.sources:
-        found = [each for each in files_of(source, settings) if _signature(*each) not in known]
-        for number, (path, reading) in enumerate(found):
-            if progress:
-                progress(f"read and load {reading.source_file}", number, len(found))
-            files.append(_take_in(warehouse, path, reading, settings, run_id))
+    with open_road(warehouse, settings) as road:
+        for source in settings.sources:
+            found = [each for each in files_of(source, settings) if _signature(*each) not in known]
+            for number, (path, reading) in enumerate(found):
+                if progress:
+                    progress(f"read and load {reading.source_file}", number, len(found))
+                files.append(_take_in(road, path, reading, settings, run_id))
     if len(files) == 1 and files[0].read.error:
         raise SourceError(files[0].read.error)
     return Ingested(run_id, tuple(files))
@@ -128,7 +129,7 @@ def _where(source: FocusSource | DemoSource, settings: Settings) -> tuple[Path, 
     return place, None, datetime.combine(source.end, time(), UTC)
 
 
-def _take_in(warehouse: "Warehouse", path: Path, reading: Reading, settings: Settings, run_id: str) -> FileLoaded:
+def _take_in(road: Road, path: Path, reading: Reading, settings: Settings, run_id: str) -> FileLoaded:
     """Read one file and load it; one that can't be read is written down as such, and the others go on."""
     with _place(settings) as folder:
         try:
@@ -136,7 +137,7 @@ def _take_in(warehouse: "Warehouse", path: Path, reading: Reading, settings: Set
         except SourceError as error:
             said = str(error).replace(str(path), reading.source_file)  # no folder of this machine on a page
             read = FileRead(path, reading.source_name, reading.source_file, reading.observed_at, error=said)
-        return load_file(warehouse, read, run_id, reading_hash(reading))
+        return load_file(road, read, run_id, reading_hash(reading))
 
 
 def reading_hash(reading: Reading) -> str:
@@ -152,9 +153,13 @@ def _signature(path: Path, reading: Reading) -> tuple[object, ...]:
     return (reading.source_name, reading.source_file, size, reading.observed_at, reading_hash(reading))
 
 
-def load_file(warehouse: "Warehouse", file: FileRead, run_id: str, reading: str = "") -> FileLoaded:
-    """Merge one file that was read; the book of loads is written in the same transaction, so that it always closes."""
-    loaded_at = datetime.now(UTC)
+def load_file(road: Road, file: FileRead, run_id: str, reading: str = "") -> FileLoaded:
+    """Load one file that was read: first its events by the road, then its lines.
+
+    The book of loads is written in the same transaction as the lines, so that it always closes; a file whose load dies
+    in between is not in it, and is read and sent again.
+    """
+    warehouse, loaded_at = road.warehouse, datetime.now(UTC)
     if file.error is not None:
         unread = FileLoaded(file, None)
         for name, frame in pages(unread, run_id, loaded_at, reading).items():
@@ -162,7 +167,7 @@ def load_file(warehouse: "Warehouse", file: FileRead, run_id: str, reading: str 
         return unread
     with tempfile.TemporaryDirectory(prefix="workbench-parts-") as folder:
         lines, events = _gathered(file.parts, Path(folder))
-        warehouse.merge(events, COST_EVENTS, loaded_at)
+        road.carry("cost", events)
         merged = warehouse.merge(
             lines, FOCUS_COSTS, loaded_at, lambda done: pages(FileLoaded(file, done), run_id, loaded_at, reading)
         )

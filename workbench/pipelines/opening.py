@@ -5,10 +5,10 @@ from pathlib import Path
 
 from workbench.errors import UsageError
 from workbench.pipelines.book import RUNS, is_loaded
-from workbench.pipelines.ingest import FOCUS_COSTS, Ingested, Progress, ingest
+from workbench.pipelines.ingest import FOCUS_COSTS, Ingested, ingest
 from workbench.pipelines.notebook import Workbench
 from workbench.pipelines.outputs import Outputs
-from workbench.pipelines.progress import bar
+from workbench.pipelines.progress import Progress, bar
 from workbench.settings import Settings, load
 from workbench.warehouse import Warehouse
 

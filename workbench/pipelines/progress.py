@@ -1,9 +1,10 @@
 """A bar on standard error while something takes its time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from workbench.pipelines.ingest import Progress
+Progress = Callable[[str, int, int], None]
+"""Called as (what, done, total) while something takes its time."""
 
 
 @contextmanager

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Tag, model_validator
+from pydantic import Field, PrivateAttr, Tag, model_validator
 
 from workbench import focus
 from workbench.errors import did_you_mean
+from workbench.settings.broker import Broker, EmbeddedBroker
+from workbench.settings.section import Section
 from workbench.settings.types import (
     Day,
     FolderName,
@@ -24,12 +26,6 @@ from workbench.settings.types import (
     chosen_by,
     fault,
 )
-
-
-class Section(BaseModel):
-    """Base of all parts of a profile: frozen, unknown keys are errors, values stay out of pydantic's errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
 
 
 class FocusSource(Section):
@@ -188,6 +184,7 @@ class Settings(Section):
     names: Names = Field(default_factory=Names, description="The one place for your own words")
     limits: Limits = Field(default_factory=Limits, description="What is too much")
     warehouse: Engine = Field(default_factory=Embedded, description="Where the data is kept")
+    broker: Broker = Field(default_factory=EmbeddedBroker, description="The road that events take to the warehouse")
     report: ReportSettings = Field(default_factory=ReportSettings, description="How reports are made")
 
     _file: Path | None = PrivateAttr(None)

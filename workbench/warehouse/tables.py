@@ -73,6 +73,8 @@ TABLES = {
         Table("finops_staging.ingest_runs", "loaded_at"),
         Table("finops_staging.ingest_totals", ""),
         Table("finops_staging.rejected_rows", "loaded_at"),
+        Table("finops_staging.stream_runs", "loaded_at"),
+        Table("finops_staging.dead_letters", "loaded_at"),
         Table("finops_aggregated.cost_anomalies", "detected_at"),
     )
 }

@@ -66,6 +66,45 @@ CREATE TABLE IF NOT EXISTS finops_staging.rejected_rows (
     loaded_at TIMESTAMP_NTZ
 );
 
+-- One row for each run of the road through the broker: sent = delivered, read = delivered + others = valid + dead,
+-- valid = inserted + restated + unchanged + older + repeated + conflicting. Others are what somebody else had sent.
+CREATE TABLE IF NOT EXISTS finops_staging.stream_runs (
+    run_id VARCHAR,
+    topic VARCHAR,
+    started_at TIMESTAMP_NTZ,
+    loaded_at TIMESTAMP_NTZ,
+    rows_sent NUMBER(38,0),
+    rows_refused NUMBER(38,0),
+    rows_delivered NUMBER(38,0),
+    rows_read NUMBER(38,0),
+    rows_others NUMBER(38,0),
+    rows_valid NUMBER(38,0),
+    rows_dead NUMBER(38,0),
+    rows_inserted NUMBER(38,0),
+    rows_restated NUMBER(38,0),
+    rows_unchanged NUMBER(38,0),
+    rows_older NUMBER(38,0),
+    rows_repeated NUMBER(38,0),
+    rows_conflicting NUMBER(38,0),
+    seconds FLOAT,
+    events_per_s FLOAT,
+    lag_at_end NUMBER(38,0)
+);
+
+-- What came by the broker and could not be read. value is the start of it as text, value_base64 the original bytes
+-- (the first 6 MB; the topic finops.deadletter has them whole). No partition and no offset: it was too long to be sent.
+CREATE TABLE IF NOT EXISTS finops_staging.dead_letters (
+    run_id VARCHAR,
+    topic VARCHAR,
+    partition_number NUMBER(38,0),
+    message_offset NUMBER(38,0),
+    reason VARCHAR,
+    value VARCHAR,
+    value_base64 VARCHAR,
+    value_bytes NUMBER(38,0),
+    loaded_at TIMESTAMP_NTZ
+);
+
 -- On Snowflake a merge first updates its table's row here, so that two merges into one table wait for each other.
 CREATE TABLE IF NOT EXISTS finops_staging.merge_locks (
     table_name VARCHAR,

@@ -1,0 +1,126 @@
+"""JSON lines → a frame of text, as fast as Polars reads; only a batch with a bad line pays for finding it."""
+
+import functools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from workbench.checking import REJECTED
+
+NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
+NO_OBJECT_REASON = "is not a JSON object"
+
+
+class Lines(NamedTuple):
+    """What lines hold: `frame`, its rows being the lines at `kept`; and the places of the others with their reason."""
+
+    frame: pl.DataFrame
+    kept: Sequence[int]
+    refused: dict[int, str]
+
+
+def read_lines(given: Sequence[bytes], columns: Sequence[str], amounts: Sequence[str]) -> Lines:
+    """Read one JSON object a line into columns of text.
+
+    Parameters
+    ----------
+    given
+        The lines; a line end within one is a blank.
+    columns
+        The columns to read. What a line lacks is null, what it has beyond is left out.
+    amounts
+        The columns in which a JSON number is refused.
+    """
+    schema = pl.Schema(dict.fromkeys(columns, pl.String()))
+    joined = b"\n".join(given)
+    refused = _numbers(given, joined, amounts)
+    kept: Sequence[int] = [at for at in range(len(given)) if at not in refused] if refused else range(len(given))
+    lines = [given[at] for at in kept] if refused else given
+    frame, broken = _decode(lines, schema, None if refused else joined)
+    if not broken:
+        return Lines(frame, kept, refused)
+    bad = set(broken)
+    refused |= {kept[at]: NO_OBJECT_REASON for at in broken}
+    return Lines(frame, [at for place, at in enumerate(kept) if place not in bad], refused)
+
+
+def unread(given: Sequence[bytes], refused: Mapping[int, str]) -> pl.DataFrame:
+    """Lines that could not be read, in the form of all rejections (`workbench.checking.REJECTED`)."""
+    texts = {at: given[at].decode(errors="replace") for at in refused}
+    rows = [(at, reason, texts[at][:200], texts[at]) for at, reason in refused.items()]
+    return pl.DataFrame(rows, schema=REJECTED, orient="row")
+
+
+def _numbers(given: Sequence[bytes], joined: bytes, amounts: Sequence[str]) -> dict[int, str]:
+    """The lines in which an amount is a JSON number."""
+    if all(_always_text(joined, name) for name in amounts) or not _amount_as_number(tuple(amounts)).search(joined):
+        return {}
+    return {at: NUMBER_REASON for at, line in enumerate(given) if _has_number(line, amounts)}
+
+
+def _always_text(joined: bytes, name: str) -> bool:
+    """Whether each mention of an amount is followed by a quote at once: no more than counting, so it is fast."""
+    key = f'"{name}"'.encode()
+    mentions = joined.count(key)
+    return not mentions or mentions in {joined.count(key + b':"'), joined.count(key + b': "')}
+
+
+@functools.cache
+def _amount_as_number(amounts: tuple[str, ...]) -> re.Pattern[bytes]:
+    return re.compile(rf'"(?:{"|".join(amounts)})"\s*:\s*-?\d'.encode())
+
+
+def _has_number(line: bytes, amounts: Sequence[str]) -> bool:
+    held = _object(line) if _amount_as_number(tuple(amounts)).search(line) else None
+    return held is not None and any(isinstance(held.get(name), int | float) for name in amounts)
+
+
+def _decode(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None) -> tuple[pl.DataFrame, list[int]]:
+    """Decode all lines at once; if that fails, those that are JSON objects. Returns the places of the others too."""
+    frame = _read(lines, schema, joined)
+    if frame is not None:
+        return frame, []
+    lines = [line.replace(b"\n", b" ") for line in lines]
+    broken = [at for at, line in enumerate(lines) if _object(line) is None]
+    bad = set(broken)
+    good = [at for at in range(len(lines)) if at not in bad]
+    frame, more = _halve([lines[at] for at in good], schema, 0)
+    return frame, sorted([*broken, *(good[at] for at in more)])
+
+
+def _halve(lines: Sequence[bytes], schema: pl.Schema, first: int) -> tuple[pl.DataFrame, list[int]]:
+    """Halve until what Polars can't read stands alone: lines that only Python takes for JSON."""
+    frame = _read(lines, schema)
+    if frame is not None:
+        return frame, []
+    if len(lines) == 1:
+        return pl.DataFrame(schema=schema), [first]
+    middle = len(lines) // 2
+    left, left_bad = _halve(lines[:middle], schema, first)
+    right, right_bad = _halve(lines[middle:], schema, first + middle)
+    return pl.concat([left, right]), left_bad + right_bad
+
+
+def _read(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None = None) -> pl.DataFrame | None:
+    """Read the lines, or None where one of them is bad: then Polars refuses all, or has not a row for each."""
+    if not lines:
+        return pl.DataFrame(schema=schema)
+    if not all(lines) or any(map(bytes.isspace, lines)):  # it vanishes, and two rows of another could make up for it
+        return None
+    joined = b"\n".join(lines) if joined is None else joined
+    try:
+        frame = pl.read_ndjson(joined, schema=schema)
+    except pl.exceptions.PolarsError:
+        return None
+    return frame if frame.height == len(lines) else None
+
+
+def _object(line: bytes) -> dict[str, object] | None:
+    try:
+        held = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, dict) else None

@@ -1,0 +1,4 @@
+"""The road through the broker: topics by contract, a producer that counts, and the loop from a topic to a sink.
+
+Nothing here knows the warehouse: the loop is handed its sink.
+"""

@@ -1,0 +1,274 @@
+"""A broker to talk to: the embedded one, which lives in this process, or a Kafka."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from workbench.errors import BrokerError, BrokerUnavailable
+from workbench.settings import EmbeddedBroker, KafkaBroker
+from workbench.streaming.topics import MESSAGE_LIMIT, ROAD, ROOM, Topic
+
+_QUIET = {"log_level": 0, "socket.keepalive.enable": True}
+_ANSWER_S = 10.0
+"""How long a question to the broker may take."""
+
+
+class Broker:
+    """A connection's settings, and the few questions that are asked about topics.
+
+    Use one of `EmbeddedCluster` and `KafkaCluster`, or `connect`, which chooses.
+    """
+
+    engine = ""
+    keeps_bytes: int | None = None
+    """How much a topic's partition keeps before it forgets the oldest; None: it forgets nothing unread."""
+
+    def __init__(self, prefix: str, timeout_s: float) -> None:
+        self.prefix = prefix
+        self.timeout_s = timeout_s
+        self._client: Any = None
+        self._lock = threading.RLock()
+
+    @property
+    def address(self) -> str:
+        """host:port, for other processes too."""
+        raise NotImplementedError
+
+    def connection(self) -> dict[str, Any]:
+        """What every client of librdkafka is configured with."""
+        return {"bootstrap.servers": self.address, **_QUIET}
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401 (confluent_kafka's classes have no types)
+        """The producer of events, one for all: a new one needs half a second before it may send.
+
+        It reports failures only. One sender at a time.
+        """
+        with self._lock:
+            if self._client is None:
+                self._client = self.producer(**{"delivery.report.only.error": True})
+            return self._client
+
+    def renew_client(self) -> None:
+        """Forget the producer of events; the next one who asks gets a new one."""
+        with self._lock:
+            self._client = None
+
+    def topic(self, topic: Topic) -> str:
+        """The topic's name on this broker."""
+        return self.prefix + topic.name
+
+    def group(self, name: str) -> str:
+        """The name of a group of consumers on this broker."""
+        return f"{self.prefix}workbench.{name}"
+
+    def producer(self, room: int = 0, **more: Any) -> Any:  # noqa: ANN401
+        """A producer: nothing sent twice, nothing out of order, keys on the partitions that Java would choose."""
+        return Producer(
+            {
+                **self.connection(),
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "compression.type": "zstd",
+                "compression.level": 1,
+                "linger.ms": 5,
+                "batch.size": 1_000_000,
+                "batch.num.messages": 50_000,
+                "message.max.bytes": MESSAGE_LIMIT + room,
+                "queue.buffering.max.messages": 500_000,
+                "queue.buffering.max.kbytes": 200_000,
+                "message.timeout.ms": int(self.timeout_s * 1000),
+                **more,
+            }
+        )
+
+    def consumer(self, group: str, **more: Any) -> Any:  # noqa: ANN401
+        """A consumer that takes much at once and commits only when it is told to."""
+        return Consumer(
+            {
+                **self.connection(),
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "queued.min.messages": 1_000_000,
+                "queued.max.messages.kbytes": 64_000,
+                "fetch.max.bytes": 32_000_000,
+                "max.partition.fetch.bytes": MESSAGE_LIMIT + ROOM,
+                "receive.message.max.bytes": 100_000_000,
+                "fetch.wait.max.ms": 20,
+                "fetch.error.backoff.ms": 50,
+                **more,
+            }
+        )
+
+    def partitions(self, topics: Iterable[Topic]) -> dict[str, int]:
+        """How many partitions each of the topics has; those that are not there are left out."""
+        with self._lock:
+            held = self._metadata()
+        names = {self.topic(topic) for topic in topics}
+        return {name: len(held[name].partitions) for name in names & held.keys()}
+
+    def prepare(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
+        """Make what is missing, check what is there; returns the partitions of each.
+
+        Raises
+        ------
+        BrokerUnavailable
+            Nobody answers in time, or we may not log in.
+        BrokerError
+            An input topic has another number of partitions than the others.
+        """
+        raise NotImplementedError
+
+    def watermarks(self, consumer: Any, name: str, partition: int) -> tuple[int, int]:  # noqa: ANN401
+        """The first offset that is still there, and the one after the last."""
+        low, high = self.told(consumer.get_watermark_offsets, TopicPartition(name, partition), timeout=_ANSWER_S)
+        return int(low), int(high)
+
+    def told(self, ask: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Ask a client; its error in our words."""
+        try:
+            return ask(*args, **options)
+        except KafkaException as error:
+            raise self.error(error.args[0]) from error
+
+    def error(self, error: Any, what: str = "") -> BrokerError:  # noqa: ANN401 (confluent_kafka.KafkaError)
+        """A KafkaError in our words."""
+        about = f"{what}: " if what else ""
+        name = error.name() if hasattr(error, "name") else ""
+        if name in _NOBODY:
+            return BrokerUnavailable(f"{about}no broker answers at {self.address} ({error.str()}); {self.advice}")
+        return BrokerError(f"{about}the broker at {self.address} refused: {error}; {self.advice}")
+
+    @property
+    def advice(self) -> str:
+        """What to do when it does not answer."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go."""
+        self.renew_client()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _metadata(self, topic: str | None = None) -> Mapping[str, Any]:
+        found = self.told(self.client.list_topics, *([topic] if topic else []), timeout=min(_ANSWER_S, self.timeout_s))
+        return {name: held for name, held in found.topics.items() if held.error is None}
+
+
+_NOBODY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_AUTHENTICATION", "_SSL", "_MSG_TIMED_OUT",
+           "SASL_AUTHENTICATION_FAILED", "REQUEST_TIMED_OUT", "BROKER_NOT_AVAILABLE"}  # fmt: skip
+
+
+class EmbeddedCluster(Broker):
+    """librdkafka's mock cluster: it lives as long as this object, in this process; any process here can use it.
+
+    Topics have four partitions, each keeps only its last 5 MB: who sends has to wait for who reads.
+    """
+
+    engine = "embedded"
+    keeps_bytes = 5 * 1024 * 1024
+    advice = "it lives in the process that opened it, for a run only: run again"
+
+    def __init__(self, timeout_s: float = 30) -> None:
+        super().__init__("", timeout_s)
+        self._holder = Producer({"test.mock.num.brokers": 1, **_QUIET})
+        brokers = self._holder.list_topics(timeout=_ANSWER_S).brokers.values()
+        self._address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+
+    @property
+    def address(self) -> str:
+        """host:port, for other processes too."""
+        return self._address
+
+    def prepare(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
+        """See `Broker.prepare`: a topic is made by asking for it."""
+        with self._lock:
+            return {name: len(self._metadata(name)[name].partitions) for name in map(self.topic, topics)}
+
+    def close(self) -> None:
+        """End the cluster; what it held is gone."""
+        super().close()
+        self._holder = None
+
+
+class KafkaCluster(Broker):
+    """A Kafka, as the profile describes it."""
+
+    engine = "kafka"
+
+    def __init__(self, settings: KafkaBroker) -> None:
+        super().__init__(settings.topic_prefix, settings.timeout_s)
+        self._settings = settings
+
+    @property
+    def address(self) -> str:
+        """The profile's bootstrap servers."""
+        return self._settings.bootstrap_servers
+
+    @property
+    def advice(self) -> str:
+        """What to do when it does not answer."""
+        return (
+            "check broker.bootstrap_servers and the log-in in the profile; `make kafka` starts a broker on this machine"
+        )
+
+    def connection(self) -> dict[str, Any]:
+        """Address, security and log-in."""
+        given = self._settings
+        password = given.password.get_secret_value() if given.password else None
+        security = {
+            "security.protocol": given.security_protocol,
+            "sasl.mechanism": given.sasl_mechanism,
+            "sasl.username": given.username,
+            "sasl.password": password,
+            "ssl.ca.location": str(given.ca_path) if given.ca_path else None,
+        }
+        return super().connection() | {key: value for key, value in security.items() if value is not None}
+
+    def prepare(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
+        """See `Broker.prepare`."""
+        wanted = {self.topic(topic): topic for topic in topics}
+        there = self.partitions(wanted.values())
+        self._make([topic for name, topic in wanted.items() if name not in there])
+        there |= dict.fromkeys(wanted.keys() - there.keys(), self._settings.partitions)
+        for name, topic in wanted.items():
+            if topic.kind and there[name] != self._settings.partitions:
+                raise BrokerError(
+                    f"topic {name} has {there[name]} partitions, and {self._settings.partitions} are wanted, as many "
+                    f"as all inputs have, so that a unit's events of all kinds meet: set broker.partitions to "
+                    f"{there[name]} if all of them have so many, else make the topic anew or add partitions"
+                )
+        return there
+
+    def _make(self, topics: list[Topic]) -> None:
+        from confluent_kafka.admin import AdminClient, NewTopic
+
+        if not topics:
+            return
+        count, copies = self._settings.partitions, self._settings.replication
+        new = [NewTopic(self.topic(topic), count, copies, config=topic.configuration) for topic in topics]
+        for name, made in AdminClient(self.connection()).create_topics(new, operation_timeout=_ANSWER_S).items():
+            try:
+                made.result(timeout=_ANSWER_S * 2)
+            except KafkaException as error:
+                if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # somebody else was quicker
+                    raise self.error(error.args[0], f"topic {name} can't be made") from error
+
+
+def connect(settings: EmbeddedBroker | KafkaBroker) -> Broker:
+    """Open the broker that the profile names."""
+    if isinstance(settings, KafkaBroker):
+        return KafkaCluster(settings)
+    return EmbeddedCluster(settings.timeout_s)

@@ -1,0 +1,88 @@
+"""Messages → checked events, and dead letters with what was wrong: nothing is lost between the two."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from workbench import events
+from workbench.streaming.producer import HEADERS
+from workbench.streaming.topics import MESSAGE_LIMIT, SCHEMA_VERSION
+
+_VERSION = "schema_version"
+
+
+class DeadLetter(NamedTuple):
+    """A message that could not be read, as it came, and why."""
+
+    topic: str
+    partition: int | None
+    offset: int | None
+    reason: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a batch of messages holds: `valid` in the schema of the kind, in the order of the messages; and the rest."""
+
+    valid: pl.DataFrame
+    dead: list[DeadLetter]
+    read: int
+
+
+def decode(messages: Sequence[Any], kind: str) -> Decoded:
+    """Read a batch of messages (`confluent_kafka.Message`) of events of `kind` at once.
+
+    An event that does not say when it was observed was observed when the broker took it: read again it says the same.
+    A message without a key is read; its unit stands in the value.
+    """
+    faults = _envelope_faults(messages)
+    good = [message for at, message in enumerate(messages) if at not in faults] if faults else messages
+    values = [message.value() for message in good]
+    read = events.read_values(values, kind)
+    frame = _observed(read.frame, good, read.kept)
+    checked = events.with_refused(events.validate(frame, kind), read, values)
+    wrong = zip(checked.rejected["row"], checked.rejected["reason"], strict=True)
+    dead = [_letter(messages[at], reason) for at, reason in faults.items()]
+    dead += [_letter(good[row], reason) for row, reason in wrong]
+    if checked.valid.height + len(dead) != len(messages):
+        raise AssertionError(f"{len(messages)} messages became {checked.valid.height} events and {len(dead)} letters")
+    return Decoded(checked.valid, dead, len(messages))
+
+
+def _envelope_faults(messages: Sequence[Any]) -> dict[int, str]:
+    """What is wrong with messages before anyone looks inside: place → reason."""
+    headers = [message.headers() for message in messages]
+    faults = {at: reason for at, held in enumerate(headers) if held != HEADERS and (reason := _version_fault(held))}
+    sizes = [len(message) for message in messages]
+    if min(sizes, default=1) == 0:
+        faults |= {at: "the value is null or empty" for at, size in enumerate(sizes) if not size}
+    if max(sizes, default=0) > MESSAGE_LIMIT:
+        reason = f"the value is longer than {MESSAGE_LIMIT} bytes"
+        faults |= {at: reason for at, size in enumerate(sizes) if size > MESSAGE_LIMIT}
+    return faults
+
+
+def _version_fault(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
+    found = [value for name, value in headers or () if name == _VERSION]
+    if not found:
+        return f"no {_VERSION} in the header; {SCHEMA_VERSION} is known"
+    if found != [SCHEMA_VERSION.encode()]:
+        return f"another {_VERSION} in the header than {SCHEMA_VERSION}, which is known"
+    return ""
+
+
+def _observed(frame: pl.DataFrame, messages: Sequence[Any], kept: Sequence[int]) -> pl.DataFrame:
+    """Fill in when the broker took what does not say when it was observed."""
+    if not frame["observed_at"].null_count():
+        return frame
+    taken = [datetime.fromtimestamp(messages[at].timestamp()[1] / 1000, UTC).isoformat() for at in kept]
+    return frame.with_columns(pl.col("observed_at").fill_null(pl.Series(taken, dtype=pl.String)))
+
+
+def _letter(message: Any, reason: str) -> DeadLetter:  # noqa: ANN401
+    return DeadLetter(message.topic(), message.partition(), message.offset(), reason, message.key(), message.value())
