@@ -45,6 +45,16 @@ ROWS = DAILY.select("day", "business_unit", pl.lit(3).alias("rows")).filter(
 )
 
 
+AHEAD = pl.DataFrame(
+    {
+        "day": [DAYS[-1] + dt.timedelta(n) for n in range(1, 4)],
+        "point": [Decimal(9)] * 3,
+        "lower": [Decimal(7)] * 3,
+        "upper": [Decimal("11.5")] * 3,
+    }
+)
+
+
 @cache
 def charts() -> dict[str, Any]:
     return {
@@ -55,6 +65,7 @@ def charts() -> dict[str, Any]:
         "changes": plots.changes(CHANGES, before="a", after="b"),
         "waterfall": plots.waterfall(PARTS, start=10),
         "coverage": plots.coverage(ROWS),
+        "forecast": plots.forecast(DAILY, AHEAD, x="day", y="cost"),
     }
 
 
@@ -67,7 +78,7 @@ def drawn(chart: Any, width: int = 760) -> str:
     return plots.svg(chart.to_dict(), width)
 
 
-NAMES = ["stacked", "lines", "line", "bars", "changes", "waterfall", "coverage"]
+NAMES = ["stacked", "lines", "line", "bars", "changes", "waterfall", "coverage", "forecast"]
 
 
 # Colours
@@ -198,6 +209,21 @@ def test_marks_carry_their_words_with_the_exact_amount_and_the_unit() -> None:
     assert 'aria-label="2025-10-03 · Compute · 1,234.56 USD"' in picture("lines")
     assert 'aria-label="EC2 · +5.00 USD · from 1.00 to 6.00"' in picture("changes")
     assert 'aria-label="2025-09-30 · Search · no rows"' in picture("coverage")
+
+
+def test_a_forecast_says_what_was_and_what_is_expected_with_its_band() -> None:
+    assert 'aria-label="2025-10-03 · 10,938.24 USD"' in picture("forecast")
+    assert 'aria-label="2025-10-04 · expected 9.00 USD · 7.00 to 11.50"' in picture("forecast")
+    assert "Charged" in picture("forecast")
+    small = drawn(plots.forecast(DAILY, AHEAD, x="day", y="cost", title=HOSTILE))
+    assert "Charged" not in small, "of several charts the first one's legend is enough"
+    assert "&lt;script&gt;" in small
+
+
+def test_a_forecast_shows_only_the_last_days_of_a_long_history() -> None:
+    text = drawn(plots.forecast(long_bill(800).rename({"cost": "BilledCost"}), AHEAD, x="day", days=30))
+    assert text.count("aria-label") == 33
+    drawn(plots.forecast(DAILY.clear(), AHEAD.clear(), x="day", y="cost"))
 
 
 def test_only_marks_carry_words() -> None:

@@ -11,6 +11,7 @@ this module: only here does it become a float, to be drawn.
 """
 
 from workbench.plots.charts import bars, changes, coverage, line_daily, stacked_daily, waterfall
+from workbench.plots.fan import forecast
 from workbench.plots.render import MAX_ROWS, NARROW_MIME, SVG_MIME, enable, svg
 from workbench.plots.theme import ACCENT, DECREASE, DIVERGING, INCREASE, NEUTRAL, PALETTE, SEQUENTIAL, colours
 from workbench.plots.words import amount
@@ -32,6 +33,7 @@ __all__ = [
     "colours",
     "coverage",
     "enable",
+    "forecast",
     "line_daily",
     "stacked_daily",
     "svg",

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from workbench.plots.axes import day_axis, hues, legend, name_axis, new_chart
 from workbench.plots.frames import (
-    Period,
     coverage_cells,
-    day_ticks,
     described,
     folded,
     labelled,
@@ -24,59 +23,11 @@ from workbench.plots.frames import (
     stacked,
     words,
 )
-from workbench.plots.render import rows
-from workbench.plots.theme import ACCENT, DECREASE, INCREASE, INK, NEUTRAL, SEQUENTIAL, colours
+from workbench.plots.theme import ACCENT, DECREASE, INCREASE, INK, NEUTRAL, SEQUENTIAL
 from workbench.plots.words import heading, titled
 
 if TYPE_CHECKING:
     import altair as alt
-
-
-_TITLES: dict[Period, str] = {
-    "day": "",
-    "week": "Week from Monday (UTC, ends partial)",
-    "month": "Month (UTC, ends partial)",
-}
-
-
-def _day(frame: pl.DataFrame, column: str, title: str, period: Period) -> "alt.X":
-    """A day axis in UTC, whatever the zone of the machine that draws; the title says which year it is."""
-    import altair as alt
-
-    ticks, style, years = day_ticks(frame[column])
-    title = f"{_TITLES[period] or title}{years}"
-    axis = alt.Axis(format=style, grid=False, title=title, values=ticks, labelOverlap="parity")
-    return alt.X(f"{column}:T", scale=alt.Scale(type="utc", nice=False), axis=axis)
-
-
-def _names(column: str, order: Sequence[str], title: str) -> "alt.Y":
-    """An axis of names, its title above them."""
-    import altair as alt
-
-    return alt.Y(f"{column}:N", sort=list(order), axis=alt.Axis(title=title, titleAlign="right", titleX=-6))
-
-
-def _hues(names: Sequence[str]) -> "alt.Scale":
-    import altair as alt
-
-    found = colours(names)
-    return alt.Scale(domain=list(names), range=[found[name] for name in names])
-
-
-def _legend(names: Sequence[str]) -> "alt.Legend":
-    """A legend above the plot: as many names in a line as fit, evenly spread over the lines; two on a phone."""
-    import altair as alt
-
-    fit = max(1, int(700 // (6.3 * max((len(name) for name in names), default=1) + 36)))
-    lines = -(-len(names) // fit)
-    return alt.Legend(columns=alt.ExprRef(f"width > 450 ? {-(-len(names) // max(lines, 1))} : 2"))
-
-
-def _chart(frame: pl.DataFrame) -> "alt.Chart":
-    import altair as alt
-
-    # A plain dict: through a frame Altair would write times in the zone of this machine.
-    return alt.Chart({"values": rows(frame)})
 
 
 def stacked_daily(
@@ -98,14 +49,14 @@ def stacked_daily(
     data = words(stacked(placed, x, y, "_at"), x, [colour], y, unit=unit, period=period)
     about = described("Stacked bars", titled(label, unit), few, x, names)
     chart: alt.Chart = (
-        _chart(data)
+        new_chart(data)
         .mark_rect(stroke="white", strokeWidth=1 if few[x].n_unique() <= 70 else 0)
         .encode(
-            x=_day(few, x, x_label, period),
+            x=day_axis(few, x, x_label, period),
             x2="_end:T",
             y=alt.Y("_high:Q", title=titled(label, unit), scale=alt.Scale(zero=True)),
             y2="_low:Q",
-            color=alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names, legend=_legend(names)),
+            color=alt.Color(f"{colour}:N", title=None, scale=hues(names), sort=names, legend=legend(names)),
             description="_words:N",
         )
         .properties(height=height, description=about)
@@ -129,13 +80,13 @@ def line_daily(
     names = ranked(summed, colour, y) if colour else []
     data = words(summed, x, by, y, unit=unit, period=period)
     hue = (
-        alt.Color(f"{colour}:N", title=None, scale=_hues(names), sort=names, legend=_legend(names))
+        alt.Color(f"{colour}:N", title=None, scale=hues(names), sort=names, legend=legend(names))
         if colour
         else alt.value(ACCENT)
     )
     about = described("Lines" if colour else "Line", titled(label, unit), summed, x, names)
-    base = _chart(data).encode(
-        x=_day(summed, x, x_label, period),
+    base = new_chart(data).encode(
+        x=day_axis(summed, x, x_label, period),
         y=alt.Y(f"{y}:Q", title=titled(label, unit), scale=alt.Scale(zero=zero)),
         color=hue,
     )
@@ -190,12 +141,12 @@ def waterfall(
     data = running(frame, label, amount, unit, ends=(first, last), start=Decimal(start), places=places)
     order = data["_name"].to_list()
     about = described("Waterfall", titled(title, unit), data, None, order)
-    base = _chart(data)
+    base = new_chart(data)
     colour = alt.Scale(domain=["total", "up", "down"], range=[NEUTRAL, INCREASE, DECREASE])
     body = base.mark_bar(height={"band": 0.66}).encode(
         x=alt.X("_from:Q", title=titled(title, unit), scale=_room(data)),
         x2="_to:Q",
-        y=_names("_name", order, heading(label)),
+        y=name_axis("_name", order, heading(label)),
         color=alt.Color("_kind:N", scale=colour, legend=None),
         description="_words:N",
     )
@@ -212,8 +163,8 @@ def coverage(
     cells, period = coverage_cells(frame, x, y, rows_column, top)
     names = cells[y].unique(maintain_order=True).to_list()
     about = described("Coverage by day", label, cells, x, names)
-    base = _chart(cells).encode(
-        x=_day(cells, x, x_label, period), x2="_end:T", y=_names(y, names, heading(y)), description="_words:N"
+    base = new_chart(cells).encode(
+        x=day_axis(cells, x, x_label, period), x2="_end:T", y=name_axis(y, names, heading(y)), description="_words:N"
     )
     there = (
         base.transform_filter("datum._rows > 0")
@@ -245,12 +196,12 @@ def _ranked_bars(
     import altair as alt
 
     order = data[category].to_list()
-    base = _chart(data)
+    base = new_chart(data)
     sign = alt.condition(f"datum[{json.dumps(value)}] < 0", alt.value(DECREASE), alt.value(INCREASE))
     rest = alt.condition("datum._rest", alt.value(NEUTRAL), alt.value(fill or ACCENT))
     body = base.mark_bar(height={"band": 0.66}).encode(
         x=alt.X(f"{value}:Q", title=title, scale=_room(data)),
-        y=_names(category, order, category_label or heading(category)),
+        y=name_axis(category, order, category_label or heading(category)),
         color=rest if fill else sign,
         description="_words:N",
     )
