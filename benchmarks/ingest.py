@@ -15,8 +15,10 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
 from benchmarks._bench import Figure, arguments, finish, peak_rss_gb
-from workbench.sources.demo import bill
+from workbench.sources import simulate
 from workbench.sources.focus import Keep, find_files, read_focus
 
 SAMPLE = Path("focus") / "focus_1.0_sample_1000.csv"
@@ -95,7 +97,7 @@ def _bill(given: Path | None, rows: int) -> Iterator[tuple[Path, str]]:
             yield path, f"{SAMPLE.name}, {copies} times, each copy with resources of its own"
         else:
             days = _demo(path, rows)
-            yield path, f"the package's demo bill of {days} days (no {SAMPLE} in WORKBENCH_DATA)"
+            yield path, f"the simulated estate's bill of {days} days (no {SAMPLE} in WORKBENCH_DATA)"
 
 
 def _multiply(sample: Path, path: Path, rows: int) -> int:
@@ -117,8 +119,11 @@ def _read(path: Path) -> Sequence[list[str]]:
 
 
 def _demo(path: Path, rows: int) -> int:
-    days = max(1, rows // (19 * 24))
-    bill(days, 7, date(2025, 11, 1)).write_csv(path)
+    days = max(1, rows // 1_500)
+    estate = simulate.make(7, days, date(2025, 11, 1))
+    with tempfile.TemporaryDirectory(prefix="workbench-bench-") as folder:
+        written = simulate.write(estate, simulate.tell(estate), Path(folder) / "estate", metric_days=0)
+        pl.read_parquet(written.folder / "bills" / "*.parquet").write_csv(path)
     return days
 
 

@@ -86,3 +86,32 @@ def test_the_doctor_finds_a_missing_source_and_says_what_to_do(
     assert bad
     assert all(finding["advice"] for finding in bad)
     assert "nowhere.csv" in bad[0]["detail"]
+
+
+def test_simulate_writes_an_estate_and_says_what_is_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["--days", "3", "--workloads", "6", "--metric-days", "1", "--seed", "2", "--end", "2025-11-03"]
+    code, out, _ = run(["simulate", "--out", str(tmp_path / "estate"), *size, "--json"], capsys)
+    said = json.loads(out)
+    assert code == 0
+    assert (tmp_path / "estate" / "estate.json").is_file()
+    assert said["events"] == said["rows"]["bills"] + said["rows"]["business_events"] + said["rows"]["resource_events"]
+    code, out, _ = run(["simulate", "--out", str(tmp_path / "estate"), *size], capsys)
+    assert code == 0
+    assert "what really happened" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--end", "soon"], "--end 'soon' is no date"),
+        (["--workloads", "2"], "4 to 5000 workloads, not 2"),
+        (["--metric-days", "-1"], "can't be negative"),
+    ],
+)
+def test_simulate_refuses_what_it_cannot_do(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(["simulate", "--out", str(tmp_path / "estate"), *arguments], capsys)
+    assert code == 2
+    assert said in err
+    assert not (tmp_path / "estate").exists()

@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 warehouse_app = typer.Typer(help="The warehouse: make it, look at it, be its owner.", no_args_is_help=True)
 app.add_typer(warehouse_app, name="warehouse")
+stream_app = typer.Typer(help="The road that events take through the broker.", no_args_is_help=True)
+app.add_typer(stream_app, name="stream")
 
 Profile = Annotated[
     str,
@@ -90,8 +92,30 @@ def ingest(
 
 
 @app.command()
+def simulate(  # noqa: PLR0917 (typer reads the options from the signature)
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; an estate in it is replaced.")],
+    seed: Annotated[int, typer.Option(help="The same seed, size and days give the same files.")] = 7,
+    days: Annotated[int, typer.Option(help="How many days before --end.")] = 120,
+    workloads: Annotated[int, typer.Option(help="How many workloads, 4 to 5000.")] = 26,
+    orders_per_day: Annotated[float, typer.Option(help="What customers buy on a usual day; scales the events.")] = 180,
+    metric_days: Annotated[int | None, typer.Option(help="So many last days by minute. Default: all.")] = None,
+    end: Annotated[str, typer.Option(help="The day after the last one.", metavar="YYYY-MM-DD")] = "2025-11-01",
+    as_json: Json = False,
+) -> None:
+    """Write a simulated cloud: bills, events, metrics, calls, logs, grid; what really happened apart, in truth/."""
+    from workbench.pipelines.estate import simulate_to
+    from workbench.pipelines.show import print_written
+
+    written = simulate_to(out, seed, days, end, workloads, orders_per_day=orders_per_day, metric_days=metric_days)
+    if as_json:
+        print_json({"folder": str(written.folder), "events": written.events, "rows": written.rows})
+    else:
+        print_written(written)
+
+
+@app.command()
 def doctor(profile: Profile = "demo", as_json: Json = False) -> None:
-    """Check the profile, its sources, the folders, the disk and the warehouse; say what to do for each failure."""
+    """Check the profile, sources, folders, disk, warehouse and broker; say what to do for each failure."""
     from workbench.pipelines.doctor import examine
     from workbench.pipelines.show import print_finding
 
@@ -149,6 +173,20 @@ def warehouse_stop(profile: Profile = "demo") -> None:
     from workbench.warehouse import stop
 
     typer.echo("stopped" if stop(load(profile)) else "no owner was running")
+
+
+@stream_app.command("status")
+def stream_status(profile: Profile = "demo", as_json: Json = False) -> None:
+    """Show the topics and how far they have been read, the last runs, and what could not be read."""
+    from workbench.pipelines import stream
+    from workbench.pipelines.show import print_stream
+    from workbench.settings import load
+
+    status = stream.stream_status(load(profile, check_files=False))
+    if as_json:
+        print_json(stream.plain(status))
+    else:
+        print_stream(status)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 (any JSON)

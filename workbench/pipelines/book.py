@@ -1,7 +1,7 @@
 """The book of loads: what each file said, and what became of every row and amount of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -12,6 +12,7 @@ from workbench.sources.focus import FileRead
 from workbench.sources.focus.totals import MEASURES
 
 if TYPE_CHECKING:
+    from workbench.pipelines.road import Carried
     from workbench.warehouse import Merged, Warehouse
 
 RUNS = "finops_staging.ingest_runs"
@@ -52,6 +53,21 @@ def pages(loaded: FileLoaded, run_id: str, loaded_at: datetime, reading: str) ->
         rows = file.rejected.rename({"row": "row_number"})
         book[REJECTED] = rows.with_columns(run_id=pl.lit(run_id), loaded_at=pl.lit(loaded_at))
     return book
+
+
+def events_page(
+    carried: "Carried", run_id: str, source_name: str, source_file: str, *, size: int, observed_at: datetime
+) -> dict[str, pl.DataFrame]:
+    """Return what a load of events adds to the book, by table; their money stands in no bill, so it has no totals."""
+    now = datetime.now(UTC)
+    run = {
+        "run_id": run_id, "source_name": source_name, "source_file": source_file, "file_bytes": size,
+        "observed_at": observed_at, "started_at": now, "loaded_at": now, "rows_read": carried.read,
+        "rows_filtered": 0, "rows_accepted": carried.valid, "rows_rejected": carried.dead, "rows_equal": 0,
+        **{f"rows_{name}": getattr(carried, name) for name in _COUNTED}, "rows_conflicting": carried.conflicts,
+        "reading": "",
+    }  # fmt: skip
+    return {RUNS: pl.DataFrame([run])}
 
 
 def file_totals(loaded: FileLoaded) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ import xxhash
 from workbench.errors import SourceError
 from workbench.focus import IDENTITY
 from workbench.pipelines.book import FileLoaded, loaded_before, pages
+from workbench.pipelines.estate import carry_events, estate_of
 from workbench.pipelines.progress import Progress
 from workbench.pipelines.road import Road, open_road
-from workbench.settings import DemoSource, FocusSource, Mapping, Settings
-from workbench.sources.demo import write_bill
+from workbench.settings import DemoSource, FocusSource, Settings
 from workbench.sources.focus import FileRead, cost_events, find_files
 from workbench.sources.focus.lines import Reading
 from workbench.sources.focus.read import read_file
@@ -84,26 +84,33 @@ def ingest(
     files: list[FileLoaded] = []
     with open_road(warehouse, settings) as road:
         for source in settings.sources:
-            found = [each for each in files_of(source, settings) if _signature(*each) not in known]
+            found = [each for each in files_of(source, settings, progress) if _signature(*each) not in known]
             for number, (path, reading) in enumerate(found):
                 if progress:
                     progress(f"read and load {reading.source_file}", number, len(found))
                 files.append(_take_in(road, path, reading, settings, run_id))
+            if isinstance(source, DemoSource):
+                carry_events(road, source, settings, run_id, known, progress=progress)
     if len(files) == 1 and files[0].read.error:
         raise SourceError(files[0].read.error)
     return Ingested(run_id, tuple(files))
 
 
-def files_of(source: FocusSource | DemoSource, settings: Settings) -> list[tuple[Path, Reading]]:
-    """Return the files of a source and how each is to be read; the demo's are written first.
+def files_of(
+    source: FocusSource | DemoSource, settings: Settings, progress: Progress | None = None
+) -> list[tuple[Path, Reading]]:
+    """Return the files of a source and how each is to be read; the demo's cloud is simulated first.
 
     Raises
     ------
     SourceError
         There are none.
     """
-    place, mapping, moment = _where(source, settings)
-    base = place if place.is_dir() else place.parent
+    if isinstance(source, DemoSource):
+        bills = estate_of(source, settings, progress).bills()
+        return [(path, Reading(settings.names, source.name, path.name, moment, None)) for path, moment in bills]
+    mapping = settings.names.columns[source.mapping] if source.mapping else None
+    base = source.path if source.path.is_dir() else source.path.parent
     return [
         (
             path,
@@ -111,22 +118,12 @@ def files_of(source: FocusSource | DemoSource, settings: Settings) -> list[tuple
                 settings.names,
                 source.name,
                 path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name,
-                moment or datetime.fromtimestamp(path.stat().st_mtime, UTC),
+                source.observed_at or datetime.fromtimestamp(path.stat().st_mtime, UTC),
                 mapping,
             ),
         )
-        for path in find_files(place)
+        for path in find_files(source.path)
     ]
-
-
-def _where(source: FocusSource | DemoSource, settings: Settings) -> tuple[Path, Mapping | None, datetime | None]:
-    if isinstance(source, FocusSource):
-        mapping = settings.names.columns[source.mapping] if source.mapping else None
-        return source.path, mapping, source.observed_at
-    place = settings.state / "cache" / f"demo-{source.end}-{source.days}-{source.seed}"
-    if not place.is_dir():
-        write_bill(place, source.days, source.seed, source.end)
-    return place, None, datetime.combine(source.end, time(), UTC)
 
 
 def _take_in(road: Road, path: Path, reading: Reading, settings: Settings, run_id: str) -> FileLoaded:
@@ -167,7 +164,7 @@ def load_file(road: Road, file: FileRead, run_id: str, reading: str = "") -> Fil
         return unread
     with tempfile.TemporaryDirectory(prefix="workbench-parts-") as folder:
         lines, events = _gathered(file.parts, Path(folder))
-        road.carry("cost", events)
+        road.carry("cost", events, loaded_at=loaded_at)
         merged = warehouse.merge(
             lines, FOCUS_COSTS, loaded_at, lambda done: pages(FileLoaded(file, done), run_id, loaded_at, reading)
         )

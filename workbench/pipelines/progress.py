@@ -8,7 +8,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def bar(*, hidden: bool = False) -> Iterator[Progress]:
+def bar(first: str = "open the warehouse", *, hidden: bool = False) -> Iterator[Progress]:
     """Show what is being done and how much of it is; plain text where standard error is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -16,5 +16,5 @@ def bar(*, hidden: bool = False) -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True, disable=hidden) as shown:
-        task = shown.add_task("open the warehouse", total=None)
+        task = shown.add_task(first, total=None)
         yield lambda what, done, total: shown.update(task, description=what, completed=done, total=total)

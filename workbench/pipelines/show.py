@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.pipelines.doctor import Finding
+from workbench.sources.simulate import Written
 
 
 def print_account(account: dict[str, Any]) -> None:
@@ -33,6 +34,28 @@ def print_account(account: dict[str, Any]) -> None:
 
 
 _COUNTS = ("rows", "filtered", "accepted", "rejected", "new", "restated", "known", "older", "conflicting")
+
+
+def print_stream(status: dict[str, Any]) -> None:
+    """Print topics, runs and dead letters of the road."""
+    console = Console()
+    console.print(status["note"] or f"{status['lag']:,} events wait to be loaded", markup=False, soft_wrap=True)
+    runs = status["runs"]
+    shown = ["started_at", "topic", "rows_read", "rows_valid", "rows_dead", "rows_inserted", "rows_restated",
+             "seconds", "events_per_s", "lag_at_end"]  # fmt: skip
+    if status["topics"].width:
+        print_frame(status["topics"])
+    print_frame(runs.select(shown).with_columns(pl.col("seconds", "events_per_s").round(1)))
+    print_frame(status["dead_letters"])
+
+
+def print_written(written: Written) -> None:
+    """Print what a simulated estate holds, and where its truth lies."""
+    console = Console()
+    rows = {name: count for name, count in written.rows.items() if not name.startswith("truth_")}
+    print_frame(pl.DataFrame({"table": list(rows), "rows": list(rows.values())}))
+    console.print(f"{written.events:,} events in {written.folder}; what really happened is in {written.folder}/truth",
+                  markup=False, soft_wrap=True)  # fmt: skip
 
 
 def print_finding(finding: Finding) -> None:

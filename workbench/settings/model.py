@@ -42,13 +42,16 @@ class FocusSource(Section):
 
 
 class DemoSource(Section):
-    """A small bill that the package generates."""
+    """A simulated cloud: bills, events, metrics and logs that the package generates."""
 
     name: Text = Field(description="How the source is called on pages; unique in the profile")
-    kind: Literal["demo"] = Field("demo", description="A generated bill")
-    days: Whole = Field(60, ge=1, le=3660, description="How many days the bill covers")
-    seed: Whole = Field(7, ge=0, description="Same seed, same bill")
-    end: Day = Field(description="The day after the bill's last day")
+    kind: Literal["demo"] = Field("demo", description="A simulated cloud")
+    days: Whole = Field(120, ge=1, le=3660, description="How many days it covers")
+    seed: Whole = Field(7, ge=0, description="Same seed, same cloud")
+    end: Day = Field(description="The day after its last day")
+    workloads: Whole = Field(26, ge=4, le=5000, description="How many workloads it has")
+    orders_per_day: Number = Field(180, ge=0, description="What its customers buy on a usual day")
+    metric_days: Whole = Field(7, ge=0, le=3660, description="So many of the last days have metrics by minute")
 
 
 class Mapping(Section):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -83,7 +84,7 @@ def _made(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its place when everything went well."""
     if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise SourceError(f"{out} exists and holds no estate; name another folder, or empty it")
-    making = out.with_name(f".{out.name}.{os.getpid()}")
+    making = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     try:
         making.mkdir(parents=True)
         yield making
