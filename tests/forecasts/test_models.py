@@ -17,7 +17,8 @@ def test_simulated_paths_spread_as_statsmodels_prediction_interval_does() -> Non
     ets = ETSModel(pd.Series(WEEKS), error="add", trend="add", damped_trend=True, seasonal="add", seasonal_periods=7,
                    initialization_method="heuristic").fit(disp=False)  # fmt: skip
     exact = ets.get_prediction(98, 98 + 20).summary_frame(alpha=0.05)
-    fitted = fit(WEEKS, 21)
+    _, fitted = models._seasonal(WEEKS, 21, trend=True)
+    assert fitted is not None
     errors = np.random.default_rng(1).normal(0, np.sqrt(ets.mse), 5_000)
     drawn = paths(Fitted("ets", fitted.points, fitted.responses, errors), 20_000, 3)
     assert fitted.points == pytest.approx(exact["mean"].to_numpy(), rel=1e-4)

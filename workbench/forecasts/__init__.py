@@ -12,5 +12,16 @@ are in `BillingCurrency`; currencies are never added up. Bands are 95 %.
 from workbench.forecasts.backtest import backtest, backtest_horizon, verdicts
 from workbench.forecasts.fees import split_fees
 from workbench.forecasts.units import ALL, forecast, month_end, until
+from workbench.forecasts.words import in_words
 
-__all__ = ["ALL", "backtest", "backtest_horizon", "forecast", "month_end", "split_fees", "until", "verdicts"]
+__all__ = [
+    "ALL",
+    "backtest",
+    "backtest_horizon",
+    "forecast",
+    "in_words",
+    "month_end",
+    "split_fees",
+    "until",
+    "verdicts",
+]

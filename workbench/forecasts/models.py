@@ -9,7 +9,7 @@ The order in which `fit` tries them:
 |---|---|---|
 | any, all the same | `constant` | the same again |
 | 14 or more, four fifths of them 0 | `mean` | the mean of the last 28 days |
-| 21 or more | `ets` | level, damped trend and week: ETS(A,Ad,A) |
+| 21 or more | `ets` | level and week, with a damped trend or without: ETS(A,Ad,A), ETS(A,N,A) |
 | 10 to 20, or where `ets` did not settle | `level` | the smoothed level: ETS(A,N,N) |
 | 8 or more, where `level` did not settle either | `seasonal naive` | the same weekday of the last week |
 | fewer | `last value` | the last day again |
@@ -118,18 +118,28 @@ def _settled(model: Callable[[Numbers, int], Fitted | None], values: Numbers, ho
 
 
 def _ets(values: Numbers, horizon: int) -> Fitted | None:
+    """With a damped trend or without, whichever says more for its parameters (the smaller AICc)."""
+    found = [_seasonal(values, horizon, trend=trend) for trend in (True, False)]
+    best = min(found, key=lambda one: one[0])
+    return best[1]
+
+
+def _seasonal(values: Numbers, horizon: int, *, trend: bool) -> tuple[float, Fitted | None]:
+    """AICc and model; infinite and None where the search did not settle."""
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-    model = ETSModel(values, error="add", trend="add", damped_trend=True, seasonal="add", seasonal_periods=WEEK,
-                     initialization_method="heuristic")  # fmt: skip
+    model = ETSModel(values, error="add", trend="add" if trend else None, damped_trend=trend, seasonal="add",
+                     seasonal_periods=WEEK, initialization_method="heuristic")  # fmt: skip
     found = model.fit(disp=False)
-    if not found.mle_retvals["converged"]:
-        return None
-    level, trend, season, damping = (float(found.params[at]) for at in range(4))
+    if not found.mle_retvals["converged"] or not np.isfinite(found.aicc):
+        return np.inf, None
+    named = dict(zip(model.param_names, map(float, found.params), strict=True))
+    damping = named.get("damping_trend", 1.0)
     ahead = np.arange(1, horizon + 1)
-    responses = level + trend * np.cumsum(damping**ahead) + season * (ahead % WEEK == 0)
-    errors = np.asarray(found.resid, dtype=np.float64)
-    return Fitted("ets", np.asarray(found.forecast(horizon)), responses, _widened(errors, 4 + 2 + WEEK - 1))
+    slope = named.get("smoothing_trend", 0.0) * np.cumsum(damping**ahead)
+    responses = named["smoothing_level"] + slope + named["smoothing_seasonal"] * (ahead % WEEK == 0)
+    errors = _widened(np.asarray(found.resid, dtype=np.float64), len(named) + WEEK)
+    return float(found.aicc), Fitted("ets", np.asarray(found.forecast(horizon)), responses, errors)
 
 
 def _level(values: Numbers, horizon: int) -> Fitted | None:

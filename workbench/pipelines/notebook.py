@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
@@ -11,7 +12,8 @@ from workbench.focus import AMOUNT, SCHEMA
 from workbench.pipelines.book import REJECTED, RUNS, TOTALS
 from workbench.pipelines.history import business_days, checked, cost_history
 from workbench.pipelines.ingest import FOCUS_COSTS
-from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records
+from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records, read_table
+from workbench.pipelines.streambook import LETTERS_SQL, RUNS_SQL
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,6 +141,14 @@ class Workbench:
         """  # noqa: S608
         return self.query(sql, ())
 
+    def stream_runs(self) -> pl.DataFrame:
+        """Return one row for each run through the broker: events sent, read, valid, dead, new, …, its rate, its lag."""
+        return self.query(RUNS_SQL, (self.known_at,))
+
+    def dead_letters(self, most: int = 1_000) -> pl.DataFrame:
+        """Return the latest `most` messages that could not be read: where they were, why, and the original bytes."""
+        return self.query(LETTERS_SQL, (self.known_at, int(most)))
+
     def reconcile(self) -> pl.DataFrame:
         """Hold what all loads brought against what the warehouse holds, by currency (`workbench.costs.reconcile`)."""
         return reconcile(self._billed_totals(), self._held("BillingCurrency AS currency"))
@@ -179,8 +189,14 @@ class Workbench:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records of the other notebooks of this run (in JupyterLab: of the last report for this day)."""
-        folder = self._outputs.run_dir or self.settings.reports / self.settings.name / self.as_of.isoformat()
-        return read_records(folder)
+        return read_records(self._run_folder())
+
+    def recorded(self, notebook: str, table: str) -> pl.DataFrame:
+        """Return a table of another notebook of this run, its amounts as floats, to be drawn; empty without one."""
+        return read_table(self._run_folder(), notebook, table)
+
+    def _run_folder(self) -> Path:
+        return self._outputs.run_dir or self.settings.reports / self.settings.name / self.as_of.isoformat()
 
     def close(self) -> None:
         """Let go of the warehouse."""

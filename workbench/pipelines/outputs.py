@@ -176,6 +176,12 @@ def read_records(run_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in files]
 
 
+def read_table(run_dir: Path, notebook: str, name: str) -> pl.DataFrame:
+    """Return a table that a notebook of a run wrote, dates read and amounts as numbers; empty where there is none."""
+    file = run_dir / "tables" / notebook / f"{name}.csv"
+    return pl.read_csv(file, try_parse_dates=True) if file.is_file() else pl.DataFrame()
+
+
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:
     """Put an apostrophe before texts that a spreadsheet would take for a formula."""
     text = pl.col(pl.String)
