@@ -10,6 +10,9 @@ import pytest
 from workbench.settings import Settings, load
 from workbench.warehouse import Warehouse, stop
 
+# A real Kafka, where a test asks for it.
+from tests.real.kafka.fixture import kafka_address  # noqa: F401  isort: skip
+
 HEADER = [
     "BillingAccountId", "ProviderName", "ServiceName", "RegionId", "ResourceId", "SkuId", "SkuPriceId",
     "BillingCurrency", "ChargePeriodStart", "ChargePeriodEnd", "ChargeCategory", "BilledCost", "ListCost", "Tags",

@@ -9,6 +9,8 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 from workbench.settings import FocusSource, Settings, load
 from workbench.sources.focus.files import choose_columns, find_files, read_head
+from workbench.streaming.broker import connect
+from workbench.streaming.topics import ROAD
 from workbench.warehouse import Warehouse
 
 _LEAST_FREE = 2 << 30
@@ -25,7 +27,7 @@ class Finding:
 
 
 def examine(profile: str | Path) -> Iterator[Finding]:
-    """Look at the profile, its sources, the folders, the disk and the warehouse, one after the other."""
+    """Look at the profile, its sources, the folders, the disk, the warehouse and the broker, one after the other."""
     try:
         settings = load(profile)
     except WorkbenchError as error:
@@ -39,6 +41,7 @@ def examine(profile: str | Path) -> Iterator[Finding]:
     yield _folder("state", settings.state)
     yield _disk(settings.state)
     yield _warehouse(settings)
+    yield _broker(settings)
 
 
 def _source(source: FocusSource, settings: Settings) -> Finding:
@@ -82,3 +85,18 @@ def _warehouse(settings: Settings) -> Finding:
         return Finding("warehouse", ok=False, detail=str(error), advice="`workbench warehouse status` after mending it")
     rows = sum(tables["rows"].to_list())
     return Finding("warehouse", ok=True, detail=f"{settings.warehouse.engine}, {tables.height} tables, {rows:,} rows")
+
+
+def _broker(settings: Settings) -> Finding:
+    """Whether the broker answers and its topics fit; it makes none."""
+    try:
+        with connect(settings.broker) as broker:
+            there = broker.check(ROAD)
+    except WorkbenchError as error:
+        return Finding(
+            "broker", ok=False, detail=str(error), advice="mend `broker` in the profile, or start the broker"
+        )
+    topics = f"{len(there)} of {len(ROAD)} topics" + (
+        "" if len(there) == len(ROAD) else "; the rest is made when needed"
+    )
+    return Finding("broker", ok=True, detail=f"{settings.broker.engine}, {topics}")

@@ -12,6 +12,7 @@ from workbench.focus import AMOUNT, SCHEMA
 from workbench.pipelines.book import REJECTED, RUNS, TOTALS
 from workbench.pipelines.history import business_days, checked, cost_history
 from workbench.pipelines.ingest import FOCUS_COSTS
+from workbench.pipelines.observed import by_minute, standing
 from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records, read_table
 from workbench.pipelines.streambook import LETTERS_SQL, RUNS_SQL
 from workbench.settings import Settings
@@ -117,6 +118,18 @@ class Workbench:
             ORDER BY ChargePeriodStart DESC, event_id LIMIT {int(most)}
         """  # noqa: S608
         return self.query(sql, (midnight(self.as_of), self.known_at, self.known_at))
+
+    def workloads(self) -> pl.DataFrame:
+        """Return what is known of the workloads: `workload`, `business_unit`, `provider`, `region`, `kind`, `entry`, …."""
+        return standing(self.settings, "workloads")
+
+    def graph(self) -> pl.DataFrame:
+        """Return who calls whom: `caller`, `callee`, `kind` (`call`, or `message`: nobody waits for it)."""
+        return standing(self.settings, "graph")
+
+    def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the workloads' metrics by minute in a half-open span (UTC), columns as in `sources.simulate.observe`."""
+        return by_minute(self.settings, "metrics", start, min(end, midnight(self.as_of)))
 
     def ingests(self) -> pl.DataFrame:
         """Return one row for each file of each ingestion: rows read, accepted, rejected, new, restated, …."""

@@ -106,7 +106,15 @@ class Road:
             self._broker = broker
         return self._broker
 
-    def carry(self, kind: str, data: Data, progress: Progress | None = None, total: int = 0) -> Carried:
+    def carry(
+        self,
+        kind: str,
+        data: Data,
+        progress: Progress | None = None,
+        *,
+        total: int = 0,
+        loaded_at: datetime | None = None,
+    ) -> Carried:
         """Send events of one kind, and return when they are in the table.
 
         Parameters
@@ -119,6 +127,8 @@ class Road:
             Called as (what, done, total).
         total
             How many events there are, for `progress`, where it is known.
+        loaded_at
+            When the warehouse came to know it. Default: the start of the call.
 
         Raises
         ------
@@ -128,7 +138,7 @@ class Road:
             The warehouse refused. Nothing of that load is in it, nor committed: the next run reads it again.
         """
         topic = topic_of(kind)
-        journey = _Journey(self.warehouse, self.broker, topic, load_group(self._settings))
+        journey = _Journey(self.warehouse, self.broker, topic, load_group(self._settings), loaded_at)
         what = f"carry {kind} events"
         return journey.go(_parts(data), lambda done: progress(what, done, max(done, total)) if progress else None)
 
@@ -156,13 +166,16 @@ def load_group(settings: Settings) -> str:
 class _Journey:
     """One call of `carry`."""
 
-    def __init__(self, warehouse: "Warehouse", broker: Broker, topic: Topic, group: str) -> None:
+    def __init__(
+        self, warehouse: "Warehouse", broker: Broker, topic: Topic, group: str, loaded_at: datetime | None
+    ) -> None:
         self._warehouse = warehouse
         self._broker = broker
         self._topic = topic
         self._group = group
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._started_at = datetime.now(UTC)
+        self._loaded_at = loaded_at or self._started_at
         self._merged: list[Merged] = []
 
     def go(self, data: Iterable[pl.DataFrame | Values], progress: "Told") -> Carried:
@@ -195,12 +208,11 @@ class _Journey:
 
     def _sink(self, frame: pl.DataFrame, dead: list[DeadLetter]) -> None:
         """Merge the events; their dead letters go into the book in the same transaction."""
-        now = datetime.now(UTC)
 
         def beside(_: "Merged") -> dict[str, pl.DataFrame]:
-            return {DEAD_LETTERS: letters_page(dead, self._run_id, now)} if dead else {}
+            return {DEAD_LETTERS: letters_page(dead, self._run_id, self._loaded_at)} if dead else {}
 
-        self._merged.append(self._warehouse.merge(frame, TABLES[self._topic.kind], now, beside))
+        self._merged.append(self._warehouse.merge(frame, TABLES[self._topic.kind], self._loaded_at, beside))
 
     def _account(self, sent: Sent, taken: Taken, lag: int, started: float) -> Carried:
         outcomes = {name: sum(getattr(merged, name) for merged in self._merged) for name in _OUTCOMES}
@@ -214,11 +226,10 @@ class _Journey:
 
     def _write(self, carried: Carried, sent: Sent) -> None:
         """The book: the run, and what was too long to be sent."""
-        now = datetime.now(UTC)
-        self._warehouse.load(run_page(carried, self._started_at, now), STREAM_RUNS)
+        self._warehouse.load(run_page(carried, self._started_at, self._loaded_at), STREAM_RUNS)
         if sent.refused:
             letters = [DeadLetter(carried.topic, None, None, each.reason, None, each.value) for each in sent.refused]
-            self._warehouse.load(letters_page(letters, self._run_id, now), DEAD_LETTERS)
+            self._warehouse.load(letters_page(letters, self._run_id, self._loaded_at), DEAD_LETTERS)
 
 
 def check(carried: Carried, arrived: int) -> None:

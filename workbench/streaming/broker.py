@@ -1,6 +1,7 @@
 """A broker to talk to: the embedded one, which lives in this process, or a Kafka."""
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -49,7 +50,7 @@ class Broker:
         """
         with self._lock:
             if self._client is None:
-                self._client = self.producer(**{"delivery.report.only.error": True})
+                self._client = self.producer(ROOM // 2, **{"delivery.report.only.error": True})
             return self._client
 
     def renew_client(self) -> None:
@@ -125,17 +126,25 @@ class Broker:
         """
         raise NotImplementedError
 
+    def check(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
+        """Look whether those of the topics that are there fit; returns the partitions of each. Raises as `prepare`."""
+        return self.partitions(topics)
+
     def watermarks(self, consumer: Any, name: str, partition: int) -> tuple[int, int]:  # noqa: ANN401
         """The first offset that is still there, and the one after the last."""
         low, high = self.told(consumer.get_watermark_offsets, TopicPartition(name, partition), timeout=_ANSWER_S)
         return int(low), int(high)
 
     def told(self, ask: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Ask a client; its error in our words."""
-        try:
-            return ask(*args, **options)
-        except KafkaException as error:
-            raise self.error(error.args[0]) from error
+        """Ask a client, again while the broker is still getting ready; its error in our words."""
+        limit = time.monotonic() + min(_ANSWER_S, self.timeout_s)
+        while True:
+            try:
+                return ask(*args, **options)
+            except KafkaException as error:
+                if error.args[0].name() not in _NOT_YET or time.monotonic() > limit:
+                    raise self.error(error.args[0]) from error
+                time.sleep(0.05)
 
     def error(self, error: Any, what: str = "") -> BrokerError:  # noqa: ANN401 (confluent_kafka.KafkaError)
         """A KafkaError in our words."""
@@ -169,6 +178,8 @@ class Broker:
 
 _NOBODY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_AUTHENTICATION", "_SSL", "_MSG_TIMED_OUT",
            "SASL_AUTHENTICATION_FAILED", "REQUEST_TIMED_OUT", "BROKER_NOT_AVAILABLE"}  # fmt: skip
+_NOT_YET = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART", "NOT_COORDINATOR",
+            "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"}  # fmt: skip
 
 
 class EmbeddedCluster(Broker):
@@ -239,12 +250,21 @@ class KafkaCluster(Broker):
 
     def prepare(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
         """See `Broker.prepare`."""
-        wanted = {self.topic(topic): topic for topic in topics}
-        there = self.partitions(wanted.values())
-        self._make([topic for name, topic in wanted.items() if name not in there])
-        there |= dict.fromkeys(wanted.keys() - there.keys(), self._settings.partitions)
-        for name, topic in wanted.items():
-            if topic.kind and there[name] != self._settings.partitions:
+        wanted = tuple(topics)
+        there = self.check(wanted)
+        missing = [topic for topic in wanted if self.topic(topic) not in there]
+        if not missing:
+            return there
+        self._make(missing)
+        return there | dict.fromkeys(map(self.topic, missing), self._settings.partitions)
+
+    def check(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
+        """See `Broker.check`."""
+        asked = tuple(topics)
+        there = self.partitions(asked)
+        for topic in asked:
+            name = self.topic(topic)
+            if topic.kind and there.get(name, self._settings.partitions) != self._settings.partitions:
                 raise BrokerError(
                     f"topic {name} has {there[name]} partitions, and {self._settings.partitions} are wanted, as many "
                     f"as all inputs have, so that a unit's events of all kinds meet: set broker.partitions to "
@@ -255,11 +275,10 @@ class KafkaCluster(Broker):
     def _make(self, topics: list[Topic]) -> None:
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        if not topics:
-            return
         count, copies = self._settings.partitions, self._settings.replication
         new = [NewTopic(self.topic(topic), count, copies, config=topic.configuration) for topic in topics]
-        for name, made in AdminClient(self.connection()).create_topics(new, operation_timeout=_ANSWER_S).items():
+        admin = AdminClient(self.connection())  # to be held until it has answered
+        for name, made in admin.create_topics(new, operation_timeout=_ANSWER_S).items():
             try:
                 made.result(timeout=_ANSWER_S * 2)
             except KafkaException as error:

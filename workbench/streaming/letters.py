@@ -25,7 +25,7 @@ class DeadLetters:
         if not letters:
             return
         if self._producer is None:
-            self._producer = self._broker.producer(ROOM)
+            self._producer = self._broker.producer(2 * ROOM)
         for letter in letters:
             self._send(letter)
         left = self._producer.flush(self._broker.timeout_s + 5)

@@ -134,6 +134,8 @@ class TopicReader:
     def _start(self, partition: int, committed: int) -> int:
         """The committed offset, or the first that is there: when nothing was committed, or the topic was made anew."""
         low, high = self._watermarks(partition)
+        if committed < 0 and self._broker.keeps_bytes:
+            committed = 0  # it was empty when the run began
         if committed < 0 or committed > high:
             return low
         if low > committed:

@@ -44,7 +44,7 @@ class Topic:
 COST = Topic("finops.cost.events", "cost")
 BUSINESS = Topic("finops.business.events", "business")
 RESOURCE = Topic("finops.resource.events", "resource")
-DEAD_LETTERS = Topic("finops.deadletter")
+DEAD_LETTERS = Topic("finops.deadletter", config={"max.message.bytes": str(MESSAGE_LIMIT + 2 * ROOM)})
 STATE = Topic("finops.stream.state", config={"cleanup.policy": "compact", "retention.ms": "-1"})
 
 INPUTS = {topic.kind: topic for topic in (COST, BUSINESS, RESOURCE)}
