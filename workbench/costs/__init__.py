@@ -10,6 +10,7 @@ from workbench.costs.economics import overlap, roi, unit_economics
 from workbench.costs.names import combined, currencies, named, only, top_share
 from workbench.costs.reconcile import against_files, reconcile
 from workbench.costs.spend import daily_totals, spend
+from workbench.costs.workloads import workload_costs
 
 __all__ = [
     "Weeks",
@@ -30,4 +31,5 @@ __all__ = [
     "unit_economics",
     "week_over_week",
     "weeks",
+    "workload_costs",
 ]

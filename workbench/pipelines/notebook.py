@@ -120,7 +120,7 @@ class Workbench:
         return self.query(sql, (midnight(self.as_of), self.known_at, self.known_at))
 
     def workloads(self) -> pl.DataFrame:
-        """Return what is known of the workloads: `workload`, `business_unit`, `provider`, `region`, `kind`, `entry`, …."""
+        """Return what is known of the workloads: `workload`, `business_unit`, `region`, `kind`, `entry`, …."""
         return standing(self.settings, "workloads")
 
     def graph(self) -> pl.DataFrame:
@@ -128,7 +128,7 @@ class Workbench:
         return standing(self.settings, "graph")
 
     def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """Return the workloads' metrics by minute in a half-open span (UTC), columns as in `sources.simulate.observe`."""
+        """Return metrics by minute in a half-open span (UTC); columns as in `sources.simulate.observe.METRICS`."""
         return by_minute(self.settings, "metrics", start, min(end, midnight(self.as_of)))
 
     def ingests(self) -> pl.DataFrame:

@@ -12,6 +12,7 @@ this module: only here does it become a float, to be drawn.
 
 from workbench.plots.charts import bars, changes, coverage, line_daily, stacked_daily, waterfall
 from workbench.plots.fan import forecast
+from workbench.plots.map import Drawing, estate_map
 from workbench.plots.render import MAX_ROWS, NARROW_MIME, SVG_MIME, enable, svg
 from workbench.plots.theme import ACCENT, DECREASE, DIVERGING, INCREASE, NEUTRAL, PALETTE, SEQUENTIAL, colours
 from workbench.plots.words import amount
@@ -27,12 +28,14 @@ __all__ = [
     "PALETTE",
     "SEQUENTIAL",
     "SVG_MIME",
+    "Drawing",
     "amount",
     "bars",
     "changes",
     "colours",
     "coverage",
     "enable",
+    "estate_map",
     "forecast",
     "line_daily",
     "stacked_daily",
