@@ -14,7 +14,7 @@ from workbench.pipelines.history import business_days, checked, cost_history
 from workbench.pipelines.ingest import FOCUS_COSTS
 from workbench.pipelines.observed import by_minute, standing
 from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records, read_table
-from workbench.pipelines.streambook import LETTERS_SQL, RUNS_SQL
+from workbench.pipelines.streambook import BY_DAY_SQL, LETTERS_SQL, RUNS_SQL, TWO_ROADS_SQL
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -161,6 +161,24 @@ class Workbench:
     def dead_letters(self, most: int = 1_000) -> pl.DataFrame:
         """Return the latest `most` messages that could not be read: where they were, why, and the original bytes."""
         return self.query(LETTERS_SQL, (self.known_at, int(most)))
+
+    def events_by_day(self) -> pl.DataFrame:
+        """Count the events of each `kind` (cost, business, resource) by `date` (UTC): `events`."""
+        moments = (midnight(self.as_of), self.known_at, self.known_at)
+        frame = self.query(BY_DAY_SQL, moments * 3).rename({"event_date": "date", "event_total": "events"})
+        return frame.with_columns(pl.col("date").cast(pl.Date), pl.col("events").cast(pl.Int64)).sort("date", "kind")
+
+    def two_roads(self) -> pl.DataFrame:
+        """Hold what the loader brought against what the broker brought.
+
+        Returns
+        -------
+        polars.DataFrame
+            By `currency`: `by_loader` (BilledCost of all lines), `by_broker` (cost_amount of all cost events),
+            `difference`; 0 when both roads tell the same.
+        """
+        sums = self.query(TWO_ROADS_SQL).with_columns(pl.col("by_loader", "by_broker").cast(AMOUNT))
+        return sums.with_columns(difference=(pl.col("by_broker") - pl.col("by_loader")).cast(AMOUNT))
 
     def reconcile(self) -> pl.DataFrame:
         """Hold what all loads brought against what the warehouse holds, by currency (`workbench.costs.reconcile`)."""

@@ -21,6 +21,24 @@ LETTERS_SQL = f"""
     ORDER BY loaded_at DESC, topic, partition_number, message_offset LIMIT ?
 """  # noqa: S608
 
+TWO_ROADS_SQL = """
+    SELECT COALESCE(l.currency, e.currency) AS currency, COALESCE(l.total, 0) AS by_loader,
+           COALESCE(e.total, 0) AS by_broker
+    FROM (SELECT BillingCurrency AS currency, SUM(BilledCost) AS total FROM finops_curated.focus_costs GROUP BY 1) l
+    FULL OUTER JOIN (SELECT currency, SUM(cost_amount) AS total FROM finops_curated.cost_events GROUP BY 1) e
+        ON e.currency = l.currency
+    ORDER BY 1
+"""
+BY_DAY_SQL = " UNION ALL ".join(
+    f"""
+    SELECT CAST(timestamp AS DATE) AS event_date, '{kind}' AS kind, COUNT(*) AS event_total
+    FROM finops_curated.{kind}_events_versions
+    WHERE timestamp < ? AND loaded_at <= ? AND (superseded_at IS NULL OR superseded_at > ?)
+    GROUP BY 1
+    """  # noqa: S608 (our own names)
+    for kind in ("cost", "business", "resource")
+)
+
 _LONGEST = 4_096
 _LONGEST_BYTES = 6_000_000  # base64 of them fits into a column; longer originals are in the topic alone
 _COUNTS = ("sent", "refused", "delivered", "read", "others", "valid", "dead",

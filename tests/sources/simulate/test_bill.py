@@ -50,7 +50,7 @@ def test_a_commitment_bills_what_its_use_and_its_rest_effectively_cost(lines: pl
 
 def test_the_next_statement_corrects_what_was_estimated(files: EstateFiles) -> None:
     read = {file.source_file: file for file in read_focus(files.folder / "bills").files}
-    spoken = [path.name for path, _ in files.bills() if "-aws-" in path.name]
+    spoken = [path.name for path, _ in files.bills() if path.name.startswith("aws-")]
     seen: dict[str, Decimal] = {}
     corrected = 0
     for name in spoken:

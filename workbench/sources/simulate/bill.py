@@ -44,8 +44,7 @@ class Statement(NamedTuple):
     @property
     def name(self) -> str:
         """What its file is called."""
-        slug = self.provider.lower().replace(" ", "-")
-        return f"focus-{slug}-{self.observed_at:%Y-%m-%d}.parquet"
+        return f"{catalogue.SHORT[self.provider]}-{self.observed_at:%Y-%m-%d}.parquet"
 
 
 def statements(estate: Estate) -> list[Statement]:

@@ -7,6 +7,7 @@ a shop that a reader can picture; a larger estate gets more of them, made by rul
 from typing import NamedTuple
 
 AWS, AZURE, GCP = "AWS", "Microsoft", "Google Cloud"
+SHORT = {AWS: "aws", AZURE: "azure", GCP: "gcp"}
 ISSUERS = {AWS: "Amazon Web Services, Inc.", AZURE: "Microsoft", GCP: "Google LLC"}
 ACCOUNTS = {AWS: ("shop-aws", "Shop on AWS"), AZURE: ("shop-azure", "Shop on Azure"), GCP: ("shop-gcp", "Shop on GCP")}
 UNIT_TAGS = {AWS: "business_unit", AZURE: "department", GCP: "team"}

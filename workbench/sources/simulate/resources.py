@@ -61,12 +61,8 @@ def _machine(kind: str) -> dict[str, Sku]:
 
 def _of(at: int, name: str, estate: Estate, sku: Sku, driver: str) -> Resource:
     workload = estate.workloads[at]
-    place = f"{_prefix(workload.provider)}/{workload.region}/{name}"
+    place = f"{catalogue.SHORT[workload.provider]}/{workload.region}/{name}"
     return Resource(place, name, at, workload.unit, "production", workload.region, sku, driver)
-
-
-def _prefix(provider: str) -> str:
-    return {catalogue.AWS: "aws", catalogue.AZURE: "azure", catalogue.GCP: "gcp"}[provider]
 
 
 def _shared(estate: Estate) -> list[Resource]:
@@ -76,7 +72,7 @@ def _shared(estate: Estate) -> list[Resource]:
     for region in used:
         provider = catalogue.REGIONS[region].provider
         for name, sku in (("cluster", catalogue.CLUSTER[provider]), ("egress", catalogue.EGRESS[provider])):
-            place = f"{_prefix(provider)}/{region}/{name}"
+            place = f"{catalogue.SHORT[provider]}/{region}/{name}"
             found.append(Resource(place, name, -1, "", "production", region, sku, name))
         if provider == catalogue.GCP and not any(resource.name == "lake" for resource in found):
             for name, sku in (("lake", catalogue.STORAGE[provider]), ("queries", catalogue.QUERIES)):
@@ -90,7 +86,7 @@ def _experiment(estate: Estate) -> list[Resource]:
     regions = [each.region for each in estate.workloads if each.unit == "ml-research" and each.region]
     region = regions[0] if regions else "us-east-1"
     provider = catalogue.REGIONS[region].provider
-    place = f"{_prefix(provider)}/{region}/gpu-experiment"
+    place = f"{catalogue.SHORT[provider]}/{region}/gpu-experiment"
     return [
         Resource(
             place, "gpu-experiment", -1, "ml-research", "development", region, catalogue.MODEL[provider], "accident"
