@@ -175,6 +175,12 @@ def test_a_spike_that_has_ended_does_not_move_the_forecast_and_one_of_today_does
     assert today["point"].max() <= 20 * 110
 
 
+def test_spikes_widen_the_band_of_a_sum_because_they_may_come_again() -> None:
+    usual, past = (forecast_series(series(costs), FIRST).iloc[-1] for costs in (weekly(90), spiked(60)))
+    assert past["sum_upper"] - past["sum_point"] > 1_000 > 3 * (usual["sum_upper"] - usual["sum_point"])
+    assert past["sum_point"] - past["sum_lower"] < 300
+
+
 def test_a_step_that_stays_is_followed() -> None:
     found = forecast_series(series(ODD["a step"]), FIRST)
     assert found["point"].to_numpy() == pytest.approx(250, rel=0.1)

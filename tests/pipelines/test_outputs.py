@@ -9,7 +9,7 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.focus import AMOUNT
-from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, harmless, read_records
+from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, harmless, read_records, read_table
 
 CONTEXT = {"profile": "test", "as_of": "2025-11-01", "known_at": "2025-11-01T00:00:00Z"}
 EVIL = "<script>alert(1)</script>"
@@ -101,3 +101,12 @@ def test_the_same_tables_make_the_same_workbook(tmp_path: Path) -> None:
         outputs.record([], [])
     one, two = ((tmp_path / name / "tables/02_costs.xlsx").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+def test_a_table_of_another_notebook_can_be_read_back_to_be_drawn(tmp_path: Path) -> None:
+    frame = amounts("1.5", "-2").with_columns(date=pl.lit("2025-11-01").str.to_date())
+    Outputs("06_forecast", tmp_path, CONTEXT).table("whole", Table(frame))
+    found = read_table(tmp_path, "06_forecast", "whole")
+    assert found["date"].to_list() == frame["date"].to_list()
+    assert found["cost"].to_list() == [1.5, -2.0]
+    assert read_table(tmp_path, "06_forecast", "nothing").is_empty()

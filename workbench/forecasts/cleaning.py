@@ -10,9 +10,10 @@ from workbench.forecasts.models import WEEK, Numbers
 
 _AROUND = 15  # days whose median a day is held against
 _SPIKE = 8.0  # robust standard deviations
-_MATERIAL = 0.5  # of the usual level
+_MATERIAL = 0.15  # of the usual level
 _LONGEST_SPIKE = 3  # days; what lasts longer is a new level
-_RARE = 0.05  # of the days; where more stand out, that is what the series is like
+_RARE = 0.25  # of the days; where more stand out, that is what the series is like
+_MOSTLY = 0.5  # of the days
 _AROUND_DAY = pd.Timedelta(days=3)
 _NORMAL = 1.4826  # median absolute deviation → standard deviation of a normal distribution
 
@@ -39,9 +40,9 @@ def cleaned(amounts: pd.Series) -> Cleaned:
     """Fill what is missing and set aside what stands out and has ended.
 
     A missing day gets the mean of the same weekday a week before and after, else of its neighbours. A day stands out
-    when it is more than 8 robust standard deviations, and half the usual level, off the median of the 15 days around
+    when it is more than 8 robust standard deviations, and 15 % of the usual level, off the median of the 15 days around
     it (freed of the weekday), for at most 3 days; the last days stay, since nobody can know yet whether they will.
-    Where more than a twentieth of the days would stand out, none does.
+    Where more than a quarter of the days would stand out, or most are 0, none does: that is what the series is like.
     """
     filled = _filled(amounts)
     spikes = _spikes(filled)
@@ -66,11 +67,19 @@ def _spikes(amounts: pd.Series) -> pd.Series:
     run = (out != out.shift()).cumsum()
     length = out.groupby(run).transform("size")
     ended = run < run.iloc[-1]
-    found = out & ended & (length <= _LONGEST_SPIKE) & (len(amounts) >= 2 * WEEK)
-    return found if found.sum() <= max(_LONGEST_SPIKE, _RARE * len(found)) else found & False
+    found = out & ended & (length <= _LONGEST_SPIKE)
+    told = len(amounts) >= 2 * WEEK and (amounts == 0).mean() <= _MOSTLY and found.mean() <= _RARE
+    return found if told else found & False
 
 
-def by_calendar(charges: pd.Series, first: date, horizon: int, *, seen: int = 1) -> Numbers:
+def monthly(aside: pd.Series) -> pd.Series:
+    """Keep of what stood out what comes by the month: on the same day a month before or after something did too."""
+    out = aside.index[aside != 0]
+    near = [{day + pd.DateOffset(months=step) for day in pd.DatetimeIndex(out)} for step in (-1, 1)]
+    return aside.where(aside.index.isin([*near[0], *near[1]]), 0.0)
+
+
+def by_calendar(charges: pd.Series, first: date, horizon: int) -> Numbers:
     """Repeat what was charged in the last month on the same day of the months to come.
 
     Parameters
@@ -81,22 +90,21 @@ def by_calendar(charges: pd.Series, first: date, horizon: int, *, seen: int = 1)
         First day ahead.
     horizon
         Days ahead.
-    seen
-        In how many of the last two months there must have been a charge around that day of the month, three days more
-        or less. With 1, a month before the first day of `charges` counts as if there had been one.
 
     Returns
     -------
     numpy.ndarray
-        One number a day ahead. A charge of the 31st falls on the last day of a shorter month.
+        One number a day ahead. A charge of the 31st falls on the last day of a shorter month. What was charged in the
+        last month, but not in the month before (three days more or less), came once and is not repeated, unless the
+        month before lies before the first day of `charges`.
     """
     found = np.zeros(horizon)
     start = pd.Timestamp(first)
     due = charges[(charges.index >= start - pd.DateOffset(months=1)) & (charges != 0)]
     for day, amount in zip(pd.DatetimeIndex(due.index), due.to_numpy(), strict=True):
         before = day - pd.DateOffset(months=1)
-        unknown = before < charges.index[0] and seen == 1
-        if not unknown and not charges[before - _AROUND_DAY : before + _AROUND_DAY].any():
+        seen = (charges[before - _AROUND_DAY : before + _AROUND_DAY] != 0).any()
+        if before >= charges.index[0] and not seen:
             continue
         for months in range(1, horizon // 28 + 2):
             ahead = (day + pd.DateOffset(months=months) - start).days

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import UsageError
-from workbench.forecasts.cleaning import Cleaned, by_calendar, cleaned, on_every_day
-from workbench.forecasts.models import Fitted, Numbers, fit, paths
+from workbench.forecasts.cleaning import Cleaned, by_calendar, cleaned, monthly, on_every_day
+from workbench.forecasts.models import Numbers, again, fit, paths
 
 COLUMNS = ("date", "point", "lower", "upper", "sum_point", "sum_lower", "sum_upper", "model", "flags")
 LEVEL = 0.95
@@ -45,9 +45,10 @@ def forecast_series(history: pd.DataFrame, first: date, horizon: int = 30) -> pd
     Notes
     -----
     What runs from day to day is forecast by a model (`models`), after missing days were filled for the fit and short
-    spikes set aside (`cleaning`). `fees` are no matter of chance: those of the last month come again on the same
-    day of the month at the same amount, unless the month before had none; so do spikes that came on the same day of
-    both last months. They carry no band of their own. Where nothing was ever below 0, no path goes below 0.
+    spikes set aside (`cleaning`). That is for the points, not for the bands: the simulated futures have spikes about as
+    often as the past had. `fees` are no matter of chance: those of the last month come again on the same day
+    of the month at the same amount, unless the month before had none; so do spikes that come by the month. They carry
+    no band of their own. Where nothing was ever below 0, no future goes below 0.
     """
     _check(history, horizon)
     amounts = history.groupby(pd.to_datetime(history["date"]))[["cost", *_fees(history)]].sum(min_count=1)
@@ -58,13 +59,15 @@ def forecast_series(history: pd.DataFrame, first: date, horizon: int = 30) -> pd
     running = cleaned(cost - fees)
     fitted = fit(running.series, horizon)
     spikes = pd.Series(running.aside, index=cost.index)
-    again = by_calendar(fees, first, horizon) + by_calendar(spikes, first, horizon, seen=2)
-    futures = paths(fitted, DRAWS, SEED)
+    spikes = pd.Series(running.aside, index=cost.index)
+    each_month = monthly(spikes)
+    calendar = by_calendar(fees + each_month, first, horizon)
+    points, futures = fitted.points, paths(fitted, DRAWS, SEED)
+    futures += again((spikes - each_month).to_numpy(), DRAWS, horizon, SEED + 1)
     if (running.series >= 0).all():
-        futures = np.maximum(futures, 0.0)
-        fitted = Fitted(fitted.name, np.maximum(fitted.points, 0.0), fitted.responses, fitted.errors, fitted.flags)
-    flags = [*fitted.flags, *_said(cost, running, fees, again)]
-    return _frame(first, fitted.points + again, futures + again, fitted.name, flags)
+        points, futures = np.maximum(points, 0.0), np.maximum(futures, 0.0)
+    flags = [*fitted.flags, *_said(cost, running, fees, calendar)]
+    return _frame(first, points + calendar, futures + calendar, fitted.name, flags)
 
 
 def _frame(first: date, points: Numbers, futures: Numbers, model: str, flags: list[str]) -> pd.DataFrame:
@@ -80,14 +83,14 @@ def _frame(first: date, points: Numbers, futures: Numbers, model: str, flags: li
     return pd.DataFrame(found).assign(model=model, flags="; ".join(flags))
 
 
-def _said(cost: pd.Series, running: Cleaned, fees: pd.Series, again: Numbers) -> list[str]:
+def _said(cost: pd.Series, running: Cleaned, fees: pd.Series, calendar: Numbers) -> list[str]:
     """What a reader should know of the series, in words."""
     spikes = int(np.count_nonzero(running.aside))
     said = {
         f"{running.filled} missing days filled": running.filled > 0,
         f"{spikes} unusual {'day' if spikes == 1 else 'days'} set aside": spikes > 0,
-        "monthly charges by calendar": bool(again.any()),
-        "charges that came once are not repeated": bool(fees.any()) and not again.any(),
+        "monthly charges by calendar": bool(calendar.any()),
+        "charges that came once are not repeated": bool(fees.any()) and not calendar.any(),
         "has negative days": bool((cost < 0).any()),
     }
     return [text for text, so in said.items() if so]

@@ -91,6 +91,27 @@ def paths(fitted: Fitted, draws: int, seed: int) -> Numbers:
     return futures
 
 
+def again(aside: Numbers, draws: int, horizon: int, seed: int) -> Numbers:
+    """Draw what stood out again: whole weeks of it, so that spikes come about as often, and as long, as they did.
+
+    Parameters
+    ----------
+    aside
+        What was set aside, one number a day, 0 on usual days.
+
+    Returns
+    -------
+    numpy.ndarray
+        `draws` by days, to be added to `paths`.
+    """
+    if len(aside) < WEEK or not aside.any():
+        return np.zeros((draws, horizon))
+    weeks = -(-horizon // WEEK)
+    starts = np.random.default_rng(seed).integers(0, len(aside) - WEEK + 1, size=(draws, weeks, 1))
+    drawn: Numbers = aside[starts + np.arange(WEEK)].reshape(draws, -1)[:, :horizon]
+    return drawn
+
+
 def _first(values: Numbers, horizon: int) -> Fitted:
     if len(values) == 1:
         return _single(values, horizon)

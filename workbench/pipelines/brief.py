@@ -61,10 +61,13 @@ def _changed(figures: Figures) -> Iterator[Note]:
 
 
 def _returned(figures: Figures) -> Iterator[Note]:
-    if _has(figures, "roi", "revenue"):
-        yield Note("{revenue} came in on the days with both costs and sales: a return of {roi} on what was spent.",
-                   revenue=_money(figures, _number(figures, "revenue"), "revenue"),
-                   roi=f"{float(figures['roi']['value']):,.0%}")  # fmt: skip
+    if _has(figures, "roi", "revenue", "roi_cost"):
+        days = str(figures["revenue"]["label"]).partition(", ")[2].partition(" with")[0]
+        revenue, cost = (_money(figures, _number(figures, key), key) for key in ("revenue", "roi_cost"))
+        yield Note("{revenue} came in over {days}, against {cost} that were spent: a return of {roi}.",
+                   revenue=revenue, days=days, cost=cost, roi=f"{float(figures['roi']['value']):,.0%}")  # fmt: skip
+    elif _has(figures, "revenue"):
+        yield Note("There is revenue, but no cost to hold it against.")
     else:
         yield Note("No revenue is known: no business events have come in.")
 
