@@ -93,6 +93,8 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
     zone_needed
         True: a time without a zone is a fault (events). False: it is UTC, as the FOCUS specification says.
     """
+    if column.null_count() == len(column):
+        return Parsed(pl.Series(column.name, [None], dtype=TIME).new_from_index(0, len(column)))
     if isinstance(column.dtype, pl.Datetime):
         return _zoned(column, zone_needed=zone_needed)
     if column.dtype == pl.Date:
@@ -159,8 +161,10 @@ def _zoned(column: pl.Series, *, zone_needed: bool) -> Parsed:
 
 def may_be_cut(text: pl.Expr, scale: int) -> pl.Expr:
     """Whether a plain cast to a decimal may lose digits of a column: some number has an exponent, or too many."""
-    long = text.filter(text.str.len_bytes() > scale + 1)
-    return text.str.contains("[eE]").any() | long.str.contains(_more_digits_than(scale)).any()
+    digits = text.str.len_bytes() - text.str.find(".", literal=True) - 1
+    long = text.filter(digits > scale)
+    exponent = text.str.contains("e", literal=True).any() | text.str.contains("E", literal=True).any()
+    return exponent | long.str.contains(_more_digits_than(scale)).any()
 
 
 def _plain_notation(text: pl.Series) -> pl.Series:

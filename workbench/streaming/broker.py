@@ -75,7 +75,7 @@ class Broker:
                 "partitioner": "murmur2_random",
                 "compression.type": "zstd",
                 "compression.level": 1,
-                "linger.ms": 5,
+                "linger.ms": 20,
                 "batch.size": 1_000_000,
                 "batch.num.messages": 50_000,
                 "message.max.bytes": MESSAGE_LIMIT + room,
