@@ -32,8 +32,8 @@ GOOD = {"rejected": ("Refused rows", 0, ""), "missing_days": ("Days", 0, ""), "d
 
 
 NOVEMBER = (
-    "November 2025 will likely cost 34,346 USD, between 30,474 USD and 39,117 USD (95 % band; bands like it held 97% of "
-    "the days that were tested)."
+    "November 2025 will likely cost 34,346 USD, between 30,474 USD and 39,117 USD (95 % band; bands like it held 97% "
+    "of the days that were tested)."
 )
 
 
