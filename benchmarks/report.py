@@ -1,8 +1,9 @@
 """Report: from nothing to the pages of a profile, as `workbench report` does it, with an empty warehouse of its own.
 
 `--data` takes a profile (YAML) or a bill of one's own (CSV, CSV.gz or Parquet); without it the demo is reported on.
-`wall_s` is the first run, loading included; `again_s` the same command once more, when nothing is new. Memory is the
-largest of any one process: the command, the notebooks' kernels, the warehouse's owner.
+`wall_s` is the first run, simulating and loading included; `again_s` the same command once more, when nothing is new.
+Memory is the largest of any one process: the command, the notebooks' kernels, the warehouse's owner. Then the simulated
+estate by itself: a year of 50 workloads with every minute of metrics, calls and logs; and ten million events.
 """
 
 import json
@@ -30,7 +31,15 @@ UNITS = {
     "notebooks_s": "s, the notebooks of the first run, one after another",
     "largest_page_mb": "MB",
     "peak_process": "which process was the largest",
+    "simulate_year_s": "s, a year of 50 workloads: bills, events, metrics, calls and logs by minute, as files",
+    "simulate_year_rss_gb": "GB, the process that did it",
+    "simulate_year_rows": "rows that it wrote",
+    "simulate_10m_s": "s, a year of 50 workloads with ten million events, without metrics",
+    "simulate_10m_rss_gb": "GB, the process that did it",
+    "simulate_10m_events": "events that it wrote",
 }
+YEAR = ["--days", "365", "--workloads", "50"]
+MANY = [*YEAR, "--metric-days", "0", "--orders-per-day", "8000"]
 
 
 def main(given: list[str] | None = None) -> int:
@@ -47,11 +56,25 @@ def main(given: list[str] | None = None) -> int:
             watch.end_all()
         notebooks = [entry for entry in report["notebooks"] if entry["status"] == "done"]
         figures["largest_page_mb"] = _largest(Path(name))
+    if not options.quick:
+        figures |= _simulated("year", YEAR) | _simulated("10m", MANY)
     figures["pages"] = len(notebooks)
     figures["notebooks_s"] = round(sum(entry["seconds"] for entry in notebooks), 2)
     figures["peak_rss_gb"], figures["peak_process"] = watch.peak
     finish("report", str(options.data or "the demo profile"), figures, quick=options.quick, units=UNITS)
     return int(report["exit_code"])
+
+
+def _simulated(name: str, size: list[str]) -> dict[str, Figure]:
+    """Time `workbench simulate` in a process of its own."""
+    watch = _Watch()
+    start = "from workbench.cli import main; main()"
+    with tempfile.TemporaryDirectory(prefix="workbench-bench-") as folder:
+        command = [sys.executable, "-c", start, "simulate", "--json", "--out", f"{folder}/estate", *size]
+        wall, said = _timed(command, watch)
+    about = f"simulate_{name}_{'rows' if name == 'year' else 'events'}"
+    count = sum(said["rows"].values()) if name == "year" else said["events"]
+    return {f"simulate_{name}_s": wall, f"simulate_{name}_rss_gb": watch.peak[0], about: count}
 
 
 def _largest(folder: Path) -> float | None:
@@ -90,7 +113,7 @@ def _timed(command: list[str], watch: "_Watch") -> tuple[float, dict[str, Any]]:
         wall = time.perf_counter() - started
         text = process.stdout.read() if process.stdout else ""
     if not text:
-        raise SystemExit(f"the report was not made: exit code {process.returncode}")
+        raise SystemExit(f"nothing was made: exit code {process.returncode}")
     report: dict[str, Any] = json.loads(text)
     return round(wall, 2), report
 
@@ -141,7 +164,7 @@ def _named(pid: int) -> str:
             return "a notebook's kernel"
         if "workbench.reports.execute" in words:
             return "the process that runs a notebook"
-        return "the command" if "report" in words else "the warehouse's owner"
+        return "the command" if {"report", "simulate"} & set(words) else "the warehouse's owner"
     return "gone"
 
 

@@ -96,31 +96,31 @@ BATCH = {
     AZURE: Sku("Batch", "Compute", "F16s v2 Spot", "Hours", "0.270000"),
     GCP: Sku("Dataproc", "Analytics", "n2-highcpu-16 Spot", "Hours", "0.234000"),
 }
-FEES = {AWS: ("AWS Support", "Business support", "640.00"), AZURE: ("Azure Marketplace", "ERP licence", "890.00"),
-        GCP: ("Google Cloud Support", "Enhanced support", "210.00")}  # fmt: skip
+FEES = {AWS: ("AWS Support", "Business support", "260.00"), AZURE: ("Azure Marketplace", "ERP licence", "310.00"),
+        GCP: ("Google Cloud Support", "Enhanced support", "95.00")}  # fmt: skip
 """What is due on the first of a month: service, text, USD."""
-CREDITS = {AWS: "-180.00", GCP: "-75.00"}
+CREDITS = {AWS: "-120.00", GCP: "-40.00"}
 """What a provider gives back on the first of a month, USD."""
 
 # name | unit | region | kind | own latency ms | CPU ms a request | kB out a request | requests a minute of users
 WORKLOADS = """
-storefront|storefront|us-east-1|web|18|34|42|54000
-storefront-eu|storefront|eu-west-1|web|18|34|42|31000
-mobile-api|storefront|us-east-1|api|9|14|9|44000
-cart|checkout|us-east-1|api|6|9|3|
+storefront|storefront|us-east-1|web|18|70|42|54000
+storefront-eu|storefront|eu-west-1|web|18|70|42|31000
+mobile-api|storefront|us-east-1|api|9|28|9|44000
+cart|checkout|us-east-1|api|6|22|3|
 cart-cache|checkout|us-east-1|cache|0.9|0.8|2|
-checkout|checkout|us-east-1|api|22|30|5|
+checkout|checkout|us-east-1|api|22|90|5|
 orders|checkout|us-east-1|api|12|16|3|
 orders-db|checkout|us-east-1|database|4.5|5|4|
 payments|payments|us-east-1|api|25|20|2|
 payments-db|payments|us-east-1|database|3.8|5|2|
 fraud-check|payments|us-central1|model|35|45|1|
 card-network|payments||external|160|0|1|
-search|search|us-east-1|api|24|30|12|
+search|search|us-east-1|api|24|52|12|
 search-index|search|us-east-1|database|11|12|18|
-catalogue|search|us-east-1|api|7|9|14|
+catalogue|search|us-east-1|api|7|17|14|
 catalogue-db|search|us-east-1|database|3.2|3|9|
-recommender|ml-research|us-west-2|model|28|22|6|
+recommender|ml-research|us-west-2|model|28|11|6|
 shipping|logistics|westeurope|api|30|24|3|
 shipping-db|logistics|westeurope|database|5|5|3|
 notifications|logistics|eu-west-1|worker|45|12|2|

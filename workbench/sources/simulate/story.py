@@ -191,7 +191,7 @@ def _spikes(estate: Estate, noise: np.random.Generator) -> tuple[Spike, ...]:
         end = min(start + 60 * int(hours * noise.uniform(0.6, 1.0)), estate.days * DAY)
         factor = {
             "price": noise.uniform(1.15, 1.5),
-            "quantity": noise.uniform(3, 9),
+            "quantity": noise.uniform(5, 14),
             "runaway_job": noise.uniform(6, 14),
         }
         found.append((kind, start, end, float(factor.get(kind, 1.0)), float(noise.random())))
