@@ -226,6 +226,14 @@ def test_a_forecast_shows_only_the_last_days_of_a_long_history() -> None:
     drawn(plots.forecast(DAILY.clear(), AHEAD.clear(), x="day", y="cost"))
 
 
+def test_where_more_is_better_the_colours_change_sides() -> None:
+    def colours(**more: bool) -> list[str]:
+        return re.findall(r'aria-label="(?:EC2|S3)[^>]*fill="([^"]+)"', drawn(plots.changes(CHANGES, **more)))
+
+    assert colours() == [plots.INCREASE, plots.DECREASE]
+    assert colours(gains=True) == [plots.DECREASE, plots.INCREASE]
+
+
 def test_only_marks_carry_words() -> None:
     assert "axis titled" not in picture("stacked")
 

@@ -111,12 +111,13 @@ def bars(
 def changes(
     frame: pl.DataFrame, category: str = "service", change: str = "change", unit: str = "USD", *,
     before: str | None = None, after: str | None = None, label: str = "Change", category_label: str | None = None,
-    top: int = 10, places: int = 2,
+    top: int = 10, places: int = 2, gains: bool = False,
 ) -> "alt.LayerChart":  # fmt: skip
     """Bars to both sides of nothing, the largest increase first, the largest decrease last.
 
-    Given the columns `before` and `after`, each mark's words hold both. Of more rows the `top` with the largest
-    absolute change are drawn; nothing is folded together, since ups and downs would hide each other.
+    Warm is dearer, cool is cheaper; with `gains`, where more is better, the colours change sides. Given the columns
+    `before` and `after`, each mark's words hold both. Of more rows the `top` with the largest absolute change are
+    drawn; nothing is folded together, since ups and downs would hide each other.
     """
     few = frame.sort(pl.col(change).abs(), descending=True, maintain_order=True).head(top).sort(change, descending=True)
     data = labelled(
@@ -124,8 +125,9 @@ def changes(
     )
     about = described("Increases and decreases", titled(label, unit), few, None, data[category].to_list())
     return _ranked_bars(
-        data, category, change, about=about, title=titled(label, unit), category_label=category_label, fill=None
-    )
+        data, category, change, about=about, title=titled(label, unit), category_label=category_label, fill=None,
+        warm="<" if gains else ">=",
+    )  # fmt: skip
 
 
 def waterfall(
@@ -192,12 +194,13 @@ def _ranked_bars(
     title: str,
     category_label: str | None,
     fill: str | None,
+    warm: str = ">=",
 ) -> "alt.LayerChart":
     import altair as alt
 
     order = data[category].to_list()
     base = new_chart(data)
-    sign = alt.condition(f"datum[{json.dumps(value)}] < 0", alt.value(DECREASE), alt.value(INCREASE))
+    sign = alt.condition(f"datum[{json.dumps(value)}] {warm} 0", alt.value(INCREASE), alt.value(DECREASE))
     rest = alt.condition("datum._rest", alt.value(NEUTRAL), alt.value(fill or ACCENT))
     body = base.mark_bar(height={"band": 0.66}).encode(
         x=alt.X(f"{value}:Q", title=title, scale=_room(data)),
