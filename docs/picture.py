@@ -1,4 +1,4 @@
-"""Make the README's picture: the cost page of the demo report, seen in Chromium.
+"""Make the README's picture: the map of the demo report's cost page, seen in Chromium.
 
     python docs/picture.py            # writes docs/report.png
 
@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "reports" / "demo" / "2025-11-01" / "02_costs.html"
+MAP = "xpath=//h2[contains(., 'Who calls whom')]/following::*[name()='svg'][1]"
 
 
 def main() -> None:
@@ -22,10 +23,13 @@ def main() -> None:
         sys.exit("needs a Chromium and a demo report: run `make report` first")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1180, "height": 760})
+        page = browser.new_page(viewport={"width": 1180, "height": 1400})
         page.goto(PAGE.as_uri())
-        page.locator("h2", has_text="By day and unit").evaluate("heading => heading.scrollIntoView(true)")
-        page.screenshot(path=ROOT / "docs" / "report.png")
+        drawing = page.locator(MAP)
+        drawing.scroll_into_view_if_needed()
+        box = drawing.bounding_box() or sys.exit("the page has no map: run `make report` again")
+        around = {"x": box["x"] - 16, "y": box["y"] - 12, "width": box["width"] + 32, "height": box["height"] + 24}
+        page.screenshot(path=ROOT / "docs" / "report.png", clip=around)
         browser.close()
 
 
