@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from workbench.errors import UsageError
 from workbench.forecasts.cleaning import Cleaned, by_calendar, cleaned, monthly, on_every_day
@@ -57,8 +58,8 @@ def forecast_series(history: pd.DataFrame, first: date, horizon: int = 30) -> pd
         return _nothing(first, horizon)
     fees = _calendar(amounts, cost.index)
     running = cleaned(cost - fees)
-    fitted = fit(running.series, horizon)
-    spikes = pd.Series(running.aside, index=cost.index)
+    with threadpool_limits(1):
+        fitted = fit(running.series, horizon)
     spikes = pd.Series(running.aside, index=cost.index)
     each_month = monthly(spikes)
     calendar = by_calendar(fees + each_month, first, horizon)
