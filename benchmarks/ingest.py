@@ -1,7 +1,8 @@
-"""From a bill's file to checked cost events: how many rows a second?
+"""How many rows a second: from a bill's file to checked cost events, and from events through a broker to the table?
 
-The clock starts with a FOCUS CSV file on disk and stops when all its cost events stand in a frame: every row was read,
-typed, checked, counted in the totals, and has its id. The machine's caches are warm; the median of a few runs counts.
+For a bill the clock starts with a FOCUS CSV file on disk and stops when all its cost events stand in a frame: every row
+was read, typed, checked, counted in the totals, and has its id. Caches are warm; the median of a few runs counts. For
+events see `_events.py`.
 """
 
 import csv
@@ -17,13 +18,16 @@ from typing import NamedTuple
 
 import polars as pl
 
+from benchmarks import _events
 from benchmarks._bench import Figure, arguments, finish, peak_rss_gb
+from workbench.settings import EmbeddedBroker
 from workbench.sources import simulate
 from workbench.sources.focus import Keep, find_files, read_focus
 
 SAMPLE = Path("focus") / "focus_1.0_sample_1000.csv"
 ROWS, QUICK_ROWS = 600_000, 30_000
 RUNS = 5
+EVENT_RUNS = 3
 UNITS = {
     "focus_rows_per_s": "FOCUS CSV → checked cost events in memory",
     "focus_rows_per_s_best": "the best of the runs, the first being their median",
@@ -33,6 +37,7 @@ UNITS = {
     "rejected": "of them refused",
     "megabytes": "size of the file",
     "peak_rss_gb": "most memory of the process",
+    **_events.UNITS,
 }
 
 
@@ -61,9 +66,19 @@ def main(given: list[str] | None = None) -> int:
             "megabytes": round(sum(file.stat().st_size for file in find_files(path)) / 1e6, 1),
             "peak_rss_gb": peak_rss_gb(os.getpid()),
         }
-    print("events_per_s and last_over_first belong to the broker, which is not built yet: left out.")
+    figures = _through_brokers(quick=options.quick) | figures
+    data = f"{data}; and {figures['events']:,} generated hourly cost events, one in 1,000 of them broken"
     finish("ingest", data, figures, quick=options.quick, units=UNITS)
     return 0
+
+
+def _through_brokers(*, quick: bool) -> dict[str, Figure]:
+    count, runs = (_events.QUICK_EVENTS, 1) if quick else (_events.EVENTS, EVENT_RUNS)
+    figures = _events.measure(EmbeddedBroker(), "", count, runs)
+    if quick:
+        return figures
+    with _events.kafka() as broker:
+        return figures | _events.measure(broker, "kafka_", count, runs)
 
 
 def _middle(path: Path, keep: Keep, runs: int) -> tuple[Timed, Timed]:

@@ -16,7 +16,13 @@ ASKED = {
         "copy_merge_10m_s": "at most 30",
         "merge_100k_into_10m_s": "at most 0.1",
     },
-    "ingest": {"focus_rows_per_s": "at least 300,000"},
+    "ingest": {
+        "focus_rows_per_s": "at least 300,000",
+        "events_per_s": "at least 200,000",
+        "last_over_first": "0.8 to 1.2",
+        "kafka_events_per_s": "as the embedded",
+        "kafka_last_over_first": "0.8 to 1.2",
+    },
     "report": {"wall_s": "at most 240, environment included", "peak_rss_gb": "at most 2"},
 }
 """What each figure should reach; the others are there to understand these."""

@@ -91,20 +91,28 @@ class Road:
     def __init__(self, warehouse: "Warehouse", settings: Settings) -> None:
         self.warehouse = warehouse
         self._settings = settings
-        self._broker: Broker | None = None
+        self._open: tuple[Broker, DeadLetters] | None = None
 
     @property
     def broker(self) -> Broker:
         """The broker, its topics made and checked."""
-        if self._broker is None:
+        return self._opened()[0]
+
+    @property
+    def letters(self) -> DeadLetters:
+        """Where dead letters go."""
+        return self._opened()[1]
+
+    def _opened(self) -> tuple[Broker, DeadLetters]:
+        if self._open is None:
             broker = connect(self._settings.broker)
             try:
                 broker.prepare()
             except BaseException:
                 broker.close()
                 raise
-            self._broker = broker
-        return self._broker
+            self._open = broker, DeadLetters(broker)
+        return self._open
 
     def carry(
         self,
@@ -138,14 +146,16 @@ class Road:
             The warehouse refused. Nothing of that load is in it, nor committed: the next run reads it again.
         """
         topic = topic_of(kind)
-        journey = _Journey(self.warehouse, self.broker, topic, load_group(self._settings), loaded_at)
+        journey = _Journey(self, topic, load_group(self._settings), loaded_at)
         what = f"carry {kind} events"
         return journey.go(_parts(data), lambda done: progress(what, done, max(done, total)) if progress else None)
 
     def close(self) -> None:
         """Let go of the broker; the embedded one ends."""
-        if self._broker is not None:
-            self._broker.close()
+        if self._open is not None:
+            broker, letters = self._open
+            letters.close()
+            broker.close()
 
 
 @contextmanager
@@ -166,11 +176,9 @@ def load_group(settings: Settings) -> str:
 class _Journey:
     """One call of `carry`."""
 
-    def __init__(
-        self, warehouse: "Warehouse", broker: Broker, topic: Topic, group: str, loaded_at: datetime | None
-    ) -> None:
-        self._warehouse = warehouse
-        self._broker = broker
+    def __init__(self, road: Road, topic: Topic, group: str, loaded_at: datetime | None) -> None:
+        self._warehouse = road.warehouse
+        self._broker, self._letters = road.broker, road.letters
         self._topic = topic
         self._group = group
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
@@ -182,9 +190,7 @@ class _Journey:
         """Send and read at the same time; then hold the numbers against each other."""
         started = time.monotonic()
         pace = Pace(_ON_THE_WAY if self._broker.keeps_bytes else None, self._broker.timeout_s)
-        letters = DeadLetters(self._broker)
         with reading(self._broker, self._topic, self._group, pace) as reader:
-            before = reader.ends()
             feed = Feed(self._broker, self._topic, data, pace)
             end: dict[int, int] = {}
 
@@ -195,11 +201,10 @@ class _Journey:
 
             try:
                 feed.start()
-                taken = Loop(reader, self._topic.kind, self._sink, letters).run(until, progress)
+                taken = Loop(reader, self._topic.kind, self._sink, self._letters).run(until, progress)
             finally:
                 feed.stop()
-                letters.close()
-            arrived = sum(end.values()) - sum(before.values())
+            arrived = sum(end.values()) - sum(reader.ends_before.values())
             lag = sum(reader.ends().values()) - sum(taken.committed.values())
         carried = self._account(feed.counts, taken, lag, started)
         check(carried, arrived)

@@ -35,6 +35,8 @@ class TopicReader:
         self._pace = pace
         self._consumer = broker.consumer(broker.group(group))
         count = broker.partitions([topic]).get(self._name, 0)
+        self.ends_before: dict[int, int] = {}
+        """Partition → the offset after its last message, when reading began."""
         self._next = {partition: self._start(partition, at) for partition, at in self._committed(count).items()}
         self.first: Offsets = dict(self._next)
         """Where reading began."""
@@ -134,6 +136,7 @@ class TopicReader:
     def _start(self, partition: int, committed: int) -> int:
         """The committed offset, or the first that is there: when nothing was committed, or the topic was made anew."""
         low, high = self._watermarks(partition)
+        self.ends_before[partition] = high
         if committed < 0 and self._broker.keeps_bytes:
             committed = 0  # it was empty when the run began
         if committed < 0 or committed > high:
