@@ -1,6 +1,8 @@
 """How good would these forecasts have been? Asked of the past, and measured.
 
 At several days of the past (*origins*) the forecast is made from what was charged before, and held against what came.
+Two things are known better than they were then: restated amounts, and which charges come by the month (`split_fees` saw
+the whole history).
 """
 
 from datetime import date, timedelta
