@@ -41,12 +41,24 @@ def print_stream(status: dict[str, Any]) -> None:
     console = Console()
     console.print(status["note"] or f"{status['lag']:,} events wait to be loaded", markup=False, soft_wrap=True)
     runs = status["runs"]
-    shown = ["started_at", "topic", "rows_read", "rows_valid", "rows_dead", "rows_inserted", "rows_restated",
-             "seconds", "events_per_s", "lag_at_end"]  # fmt: skip
     if status["topics"].width:
         print_frame(status["topics"])
-    print_frame(runs.select(shown).with_columns(pl.col("seconds", "events_per_s").round(1)))
-    print_frame(status["dead_letters"])
+    if runs.height:
+        print_frame(runs.select(_run_columns()))
+    if status["dead_letters"].height:
+        print_frame(status["dead_letters"])
+
+
+def _run_columns() -> list[pl.Expr]:
+    """What a terminal of 80 columns has room for."""
+    counts = {"rows_read": "read", "rows_dead": "dead", "rows_inserted": "new", "rows_restated": "restated"}
+    return [
+        pl.col("started_at").dt.strftime("%m-%d %H:%M").alias("began"),
+        pl.col("topic").str.strip_prefix("finops.").str.strip_suffix(".events").alias("topic"),
+        *(pl.col(name).alias(short) for name, short in counts.items()),
+        pl.col("events_per_s").round().cast(pl.Int64).alias("a second"),
+        pl.col("lag_at_end").alias("lag"),
+    ]
 
 
 def print_written(written: Written) -> None:
