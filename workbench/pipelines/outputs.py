@@ -192,7 +192,7 @@ def harmless(frame: pl.DataFrame) -> pl.DataFrame:
 def figures_of(records: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """Return the figures of several records as a frame: `label`, `value` (as a reader writes it), `unit`, `page`."""
     rows = [
-        (figure["label"], _written(figure["value"], figure["unit"]), figure["unit"], record["notebook"])
+        (figure["label"], _written(figure["value"], figure["unit"]), _shown_unit(figure["unit"]), record["notebook"])
         for record in records
         for figure in record["figures"]
     ]
@@ -217,6 +217,11 @@ def _written(value: float | str | None, unit: str) -> str:
     if number is None:
         return str(value)
     return f"{number:,}" if number == number.to_integral_value() else amount(number)
+
+
+def _shown_unit(unit: str) -> str:
+    """A share says its unit itself: 2.8 %."""
+    return "" if unit == SHARE else unit
 
 
 def _heading(name: str) -> str:
