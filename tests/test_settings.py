@@ -16,7 +16,9 @@ from workbench.errors import SettingsError
 from workbench.settings import (
     DemoSource,
     Embedded,
+    EmbeddedBroker,
     FocusSource,
+    KafkaBroker,
     Settings,
     Snowflake,
     describe,
@@ -460,3 +462,44 @@ def test_no_value_at_a_known_key_brings_another_error(
         load(path, environment={})
     except SettingsError as error:
         assert all(line.startswith(os.fspath(path)) for line in str(error).splitlines())  # noqa: PT017
+
+
+# The broker
+
+
+def test_without_a_word_the_broker_is_the_embedded_one(profile: Write) -> None:
+    assert load(profile(DEMO)).broker == EmbeddedBroker()
+
+
+def test_a_kafka_takes_its_address_and_its_password_from_the_environment(profile: Write) -> None:
+    text = (
+        "broker:\n  engine: kafka\n  bootstrap_servers: ${KAFKA_BOOTSTRAP_SERVERS}\n  security_protocol: sasl_ssl\n"
+        "  sasl_mechanism: PLAIN\n  username: u\n  password: ${SECRET}\n  ca_path: ca.pem\n"
+    )
+    path = profile(DEMO + text)
+    broker = load(path, environment={"KAFKA_BOOTSTRAP_SERVERS": "a:9093,b:9093", "SECRET": "hunter2"}).broker
+    assert isinstance(broker, KafkaBroker)
+    assert (broker.bootstrap_servers, broker.ca_path) == ("a:9093,b:9093", path.absolute().parents[1] / "ca.pem")
+    assert broker.password is not None
+    assert broker.password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(broker)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("engine: kafak", "broker.engine: unknown (value 'kafak'); allowed: embedded, kafka; did you mean 'kafka'?"),
+        ("engine: kafka", "broker.bootstrap_servers: missing; give text"),
+        (
+            "{engine: kafka, bootstrap_servers: 'a:1', password: x}",
+            "broker.password: a secret may not stand in a profile",
+        ),
+        (
+            "{engine: kafka, bootstrap_servers: 'a:1', security_protocol: sasl_ssl}",
+            "broker: sasl_ssl needs sasl_mechanism, username and password",
+        ),
+        ("{engine: kafka, bootstrap_servers: 'a:1', topic_prefix: 'a b'}", "broker.topic_prefix: "),
+    ],
+)
+def test_a_wrong_broker_is_named_with_what_is_allowed(profile: Write, keys: str, expected: str) -> None:
+    assert expected in "\n".join(faults(profile(f"{DEMO}broker:\n  {keys}\n")))

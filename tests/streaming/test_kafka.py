@@ -115,6 +115,7 @@ def test_a_dead_broker_is_one_clear_error_after_a_bounded_time() -> None:
         broker.prepare()
     assert time.monotonic() - started < 10
     assert settings.bootstrap_servers in str(caught.value)
+    assert "Connection refused" in str(caught.value)
     assert "broker.bootstrap_servers" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -31,6 +31,7 @@ class Broker:
         self.prefix = prefix
         self.timeout_s = timeout_s
         self._client: Any = None
+        self._heard = ""
         self._lock = threading.RLock()
 
     @property
@@ -40,7 +41,7 @@ class Broker:
 
     def connection(self) -> dict[str, Any]:
         """What every client of librdkafka is configured with."""
-        return {"bootstrap.servers": self.address, **_QUIET}
+        return {"bootstrap.servers": self.address, "error_cb": self._hear, **_QUIET}
 
     @property
     def client(self) -> Any:  # noqa: ANN401 (confluent_kafka's classes have no types)
@@ -149,9 +150,9 @@ class Broker:
     def error(self, error: Any, what: str = "") -> BrokerError:  # noqa: ANN401 (confluent_kafka.KafkaError)
         """A KafkaError in our words."""
         about = f"{what}: " if what else ""
-        name = error.name() if hasattr(error, "name") else ""
-        if name in _NOBODY:
-            return BrokerUnavailable(f"{about}no broker answers at {self.address} ({error.str()}); {self.advice}")
+        if error.name() in _NOBODY:
+            said = self._heard or error.str()
+            return BrokerUnavailable(f"{about}no broker answers at {self.address} ({said}); {self.advice}")
         return BrokerError(f"{about}the broker at {self.address} refused: {error}; {self.advice}")
 
     @property
@@ -171,8 +172,21 @@ class Broker:
     ) -> None:
         self.close()
 
+    def _hear(self, error: Any) -> None:  # noqa: ANN401
+        """Called by a client in trouble: the reason why nobody answers, where it says more than that nobody does."""
+        if error.name() not in {"_ALL_BROKERS_DOWN", "_TIMED_OUT"}:
+            self._heard = error.str()
+
     def _metadata(self, topic: str | None = None) -> Mapping[str, Any]:
-        found = self.told(self.client.list_topics, *([topic] if topic else []), timeout=min(_ANSWER_S, self.timeout_s))
+        client, asked = self.client, [topic] if topic else []
+
+        def ask() -> Any:  # noqa: ANN401
+            try:
+                return client.list_topics(*asked, timeout=min(_ANSWER_S, self.timeout_s))
+            finally:
+                client.poll(0)  # lets it say what is wrong
+
+        found = self.told(ask)
         return {name: held for name, held in found.topics.items() if held.error is None}
 
 
