@@ -60,7 +60,7 @@ def test_the_demo_report_says_what_the_simulated_bill_costs(project: Path, repor
 
 
 def test_the_run_leaves_pages_notebooks_records_and_every_table_as_csv_and_xlsx(report: Path) -> None:
-    for name in ("00_summary", "01_ingest", "02_costs"):
+    for name in ("00_summary", "01_ingest", "02_costs", "06_forecast"):
         page = (report / f"{name}.html").read_text()
         assert "<script src" not in page
         assert len(page.encode()) <= 2_000_000
@@ -85,6 +85,23 @@ def test_every_split_of_the_cost_page_adds_up_to_the_same_total(report: Path) ->
     assert len(set(changes.values())) == 1, changes
 
 
+def test_the_forecast_of_the_units_is_that_of_the_whole_and_the_summary_says_it(report: Path) -> None:
+    rows = pl.read_csv(report / "tables" / "06_forecast" / "month_end.csv", infer_schema=False)
+    expected = {row["business_unit"]: Decimal(row["expected"]) for row in rows.iter_rows(named=True)}
+    whole = expected.pop("(all)")
+    assert sum(expected.values()) == whole == Decimal(figures(report, "06_forecast")["month"])
+    assert f"{whole:,.0f} USD" in (report / "00_summary.html").read_text()
+
+
+def test_cost_and_revenue_of_the_units_are_what_came_in(report: Path) -> None:
+    rows = pl.read_csv(report / "tables" / "02_costs" / "roi.csv", infer_schema=False)
+    held = figures(report, "02_costs")
+    assert sum(map(Decimal, rows["cost"])) == Decimal(held["roi_cost"]) == Decimal(held["spend"])
+    assert sum(map(Decimal, rows["revenue"])) == Decimal(held["revenue"]) > 0
+    actions = pl.read_csv(report / "tables" / "02_costs" / "actions.csv", infer_schema=False)
+    assert sum(map(Decimal, actions["revenue_impact"])) == Decimal(held["revenue"])
+
+
 def test_the_same_input_and_as_of_give_the_same_records_and_tables(project: Path, report: Path) -> None:
     kinds, clocked = {".json", ".csv", ".xlsx", ".html"}, {"run.json", "index.html"}
     kept = [path for path in report.rglob("*") if path.suffix in kinds and path.name not in clocked]
@@ -95,14 +112,17 @@ def test_the_same_input_and_as_of_give_the_same_records_and_tables(project: Path
 
 def test_a_bill_of_the_users_own_becomes_a_report_without_touching_a_profile(project: Path) -> None:
     own = write(project / "own" / "my bill.csv", BILL)
-    run, _ = make(str(project / "params" / "demo.yaml"), ["01_ingest", "02_costs"], input_file=own, quiet=True)
+    run, _ = make(str(project / "params" / "demo.yaml"), [], input_file=own, quiet=True)
     assert run.exit_code == 0, [entry.error for entry in run.notebooks]
     assert run.folder is not None
     assert Decimal(figures(run.folder, "02_costs")["spend"]) == WHOLE
     assert run.as_of.isoformat() == "2025-10-21"
+    assert "roi" not in figures(run.folder, "02_costs")
+    assert "no business events have come in" in (run.folder / "00_summary.html").read_text()
+    assert "so there is no revenue" in (run.folder / "02_costs.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["00_summary", "01_ingest", "02_costs"])
+@pytest.mark.parametrize("name", ["00_summary", "01_ingest", "02_costs", "06_forecast"])
 def test_a_notebook_runs_as_it_is_in_jupyterlab(project: Path, report: Path, name: str) -> None:
     del report  # it makes sure that the demo is loaded
     notebook = nbformat.read(project / "notebooks" / f"{name}.ipynb", as_version=4)
