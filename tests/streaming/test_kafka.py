@@ -187,18 +187,50 @@ def test_a_broker_that_is_killed_while_events_are_sent_is_one_error_and_nothing_
         pytest.skip(f"no real Kafka: {lacking}")
     port = start.free_port()
     process = start.start(port, tmp_path)
-    with real(f"127.0.0.1:{port}", timeout_s=3) as broker:
-        broker.prepare(ROAD)
-        take(broker, first := Table(), feed=Feed(broker, COST, [costs(100, "a")]))
+    try:
+        with real(f"127.0.0.1:{port}", timeout_s=3) as broker:
+            broker.prepare(ROAD)
+            take(broker, first := Table(), feed=Feed(broker, COST, [costs(100, "a")]))
+            start.stop(process)
+            with pytest.raises(BrokerError):
+                take(broker, Table(), feed=Feed(broker, COST, [costs(100, "b")]))
+            process = start.start(port, tmp_path)
+        with real(f"127.0.0.1:{port}", topic_prefix=broker.prefix) as broker:
+            take(broker, second := Table(), feed=Feed(broker, COST, [costs(100, "b")]))
+    finally:
         start.stop(process)
-        with pytest.raises(BrokerError):
-            take(broker, Table(), feed=Feed(broker, COST, [costs(100, "b")]))
-        process = start.start(port, tmp_path)
-    with real(f"127.0.0.1:{port}", topic_prefix=broker.prefix) as broker:
-        take(broker, second := Table(), feed=Feed(broker, COST, [costs(100, "b")]))
-    start.stop(process)
     assert len(first.ids) == 100
     assert set(second.ids) == {f"b-{number}" for number in range(100)}
+
+
+LOG_IN = """\
+listeners=PLAINTEXT://127.0.0.1:{inside},CONTROLLER://127.0.0.1:{controller},SAFE://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{inside},SAFE://127.0.0.1:{port}
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SAFE:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.safe.plain.sasl.jaas.config=\\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_u="right";
+"""
+
+
+@pytest.mark.real
+def test_a_log_in_that_is_right_works_and_a_wrong_one_says_so(tmp_path: Path) -> None:
+    if lacking := start.missing():
+        pytest.skip(f"no real Kafka: {lacking}")
+    port, inside, controller = (start.free_port() for _ in range(3))
+    process = start.start(port, tmp_path, LOG_IN.format(port=port, inside=inside, controller=controller))
+    try:
+        log_in = {"security_protocol": "sasl_plaintext", "sasl_mechanism": "PLAIN", "username": "u"}
+        with real(f"127.0.0.1:{port}", **log_in, password=SecretStr("right")) as broker:
+            broker.prepare(ROAD)
+            take(broker, table := Table(), feed=Feed(broker, COST, [costs(10)]))
+        assert len(table.ids) == 10
+        said = pytest.raises(BrokerUnavailable, match="Invalid username or password.*the log-in in the profile")
+        with said, real(f"127.0.0.1:{port}", **log_in, password=SecretStr("wrong"), timeout_s=2) as broker:
+            broker.prepare(ROAD)
+    finally:
+        start.stop(process)
 
 
 def test_two_embedded_brokers_in_one_process_do_not_meet() -> None:

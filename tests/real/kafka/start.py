@@ -64,13 +64,16 @@ def bring() -> None:
     (libraries() / "complete").touch()
 
 
-def start(port: int, data: Path) -> "subprocess.Popen[bytes]":
-    """Start a broker on 127.0.0.1:`port` with its data in `data` (kept from one start to the next), and wait for it."""
+def start(port: int, data: Path, more: str = "") -> "subprocess.Popen[bytes]":
+    """Start a broker on 127.0.0.1:`port` with its data in `data` (kept from one start to the next), and wait for it.
+
+    `more` are further lines of server.properties; of two for one key the last counts.
+    """
     bring()
     data = data.absolute()
     data.mkdir(parents=True, exist_ok=True)
     properties = data / "server.properties"
-    properties.write_text(PROPERTIES.format(port=port, controller=free_port(), data=data))
+    properties.write_text(PROPERTIES.format(port=port, controller=free_port(), data=data) + more)
     java = ["java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{libraries()}/*"]
     if not (data / "log" / "meta.properties").exists():
         name = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
