@@ -52,6 +52,7 @@ ODD = {
     "13 points": weekly(13),
     "21 points": weekly(21),
     "constant": np.full(60, 7.25),
+    "5 equal points": np.full(5, 7.25),
     "20x spike": spiked(60),
     "20x spike today": spiked(89),
     "a step": np.where(np.arange(90) < 80, 100.0, 250.0) + weekly(90) / 50,
@@ -91,6 +92,7 @@ def test_whatever_the_series_is_like_the_answer_is_finite_ordered_and_named(name
         ("13 points", "level", "13 days of history"),
         ("21 points", "ets", ""),
         ("constant", "constant", "never changed"),
+        ("5 equal points", "constant", "never changed; 5 days of history"),
         ("20x spike", "ets", "1 unusual day set aside"),
     ],
 )

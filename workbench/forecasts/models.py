@@ -116,7 +116,8 @@ def _first(values: Numbers, horizon: int) -> Fitted:
     if len(values) == 1:
         return _single(values, horizon)
     if np.ptp(values) == 0:
-        return Fitted("constant", np.full(horizon, values[-1]), np.zeros(horizon), np.zeros(1), ("never changed",))
+        few = _short(values) if len(values) < _NEEDS["ets"] else ()
+        return Fitted("constant", np.full(horizon, values[-1]), np.zeros(horizon), np.zeros(1), ("never changed", *few))
     if len(values) >= _NEEDS["mean"] and np.mean(values[-2 * _RECENT :] == 0) >= _MOSTLY:
         return _mean(values, horizon)
     if len(values) < _NEEDS["level"]:
@@ -195,7 +196,7 @@ def _last(values: Numbers, horizon: int) -> Fitted:
 def _single(values: Numbers, horizon: int) -> Fitted:
     errors = _ONE_DAY_SPREAD * np.array([-1.0, 1.0]) * abs(values[0])
     flags = ("1 day of history", "the band is a guess")
-    return Fitted("last value", np.full(horizon, values[0]), np.zeros(horizon), errors, flags)
+    return Fitted("last value", np.full(horizon, values[0]), np.ones(horizon), errors, flags)
 
 
 def _short(values: Numbers) -> tuple[str, ...]:
