@@ -43,12 +43,15 @@ def split(typed: pl.DataFrame, given: pl.DataFrame, faults: Sequence[Fault]) -> 
     bad = reason.is_not_null()
     if not bad.any():
         return Checked(typed, pl.DataFrame(schema=REJECTED))
-    names = zip([name for name, _ in faults], found, strict=True)
-    column = typed.select(
-        pl.coalesce([pl.when(fault.is_not_null()).then(pl.lit(name)) for name, fault in names])
-    ).to_series()
+    column = typed.filter(bad).select(pl.coalesce([_named(name, fault, bad) for name, fault in faults])).to_series()
     refused = given.with_row_index("\x00row").filter(bad)
-    return Checked(typed.filter(~bad), _rejections(refused, reason.filter(bad), column.filter(bad)))
+    return Checked(typed.filter(~bad), _rejections(refused, reason.filter(bad), column))
+
+
+def _named(name: str, fault: pl.Expr | pl.Series, bad: pl.Series) -> pl.Expr:
+    """The column's name where it is at fault, among the bad rows."""
+    among = fault if isinstance(fault, pl.Expr) else pl.lit(fault.filter(bad))
+    return pl.when(among.is_not_null()).then(pl.lit(name))
 
 
 def when(fault: pl.Expr, reason: str) -> pl.Expr:

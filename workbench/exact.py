@@ -61,11 +61,26 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
         return Parsed(column)
     text = as_text(column)
     values = text.cast(dtype, strict=False)
-    if (
-        values.null_count() == text.null_count()
-        and not text.to_frame().select(may_be_cut(pl.first(), dtype.scale)).item()
-    ):
+    suspects = _suspects(text, values, dtype.scale)
+    if not len(suspects):
         return Parsed(values)
+    few = _decimals_one_by_one(text.gather(suspects), dtype)
+    values = values.scatter(suspects, few.values)
+    if few.reasons is None:
+        return Parsed(values)
+    reasons = pl.Series(column.name, [None], pl.String).new_from_index(0, len(text))
+    return Parsed(values, reasons.scatter(suspects, few.reasons))
+
+
+def _suspects(text: pl.Series, values: pl.Series, scale: int) -> pl.Series:
+    """The places where a plain cast failed, or may have cut digits: there is an exponent, or there are too many."""
+    exponent = text.str.contains("e", literal=True) | text.str.contains("E", literal=True)
+    long = text.str.len_bytes() - text.str.find(".", literal=True) - 1 > scale
+    return ((values.is_null() & text.is_not_null()) | exponent | long).fill_null(value=False).arg_true()
+
+
+def _decimals_one_by_one(text: pl.Series, dtype: pl.Decimal) -> Parsed:
+    """The numbers that a plain cast can't be trusted with."""
     text = _plain_notation(text)
     values = text.cast(dtype, strict=False)
     cut = text.str.contains(_more_digits_than(dtype.scale)).fill_null(value=False)
@@ -78,7 +93,7 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
         .when(text.str.contains(_NO_NUMBER)).then(pl.lit("is NaN or infinite"))
         .when(text.str.contains(_PLAIN_NUMBER) & cut).then(pl.lit(too_many))
         .when(text.str.contains(_PLAIN_NUMBER)).then(pl.lit("is too large"))
-        .otherwise(pl.lit("is not a number")).alias(column.name)
+        .otherwise(pl.lit("is not a number")).alias(text.name)
     ).to_series()  # fmt: skip
     return Parsed(values.set(faults, None), reasons)
 
@@ -161,10 +176,8 @@ def _zoned(column: pl.Series, *, zone_needed: bool) -> Parsed:
 
 def may_be_cut(text: pl.Expr, scale: int) -> pl.Expr:
     """Whether a plain cast to a decimal may lose digits of a column: some number has an exponent, or too many."""
-    digits = text.str.len_bytes() - text.str.find(".", literal=True) - 1
-    long = text.filter(digits > scale)
-    exponent = text.str.contains("e", literal=True).any() | text.str.contains("E", literal=True).any()
-    return exponent | long.str.contains(_more_digits_than(scale)).any()
+    long = text.filter(text.str.len_bytes() > scale + 1)
+    return text.str.contains("[eE]").any() | long.str.contains(_more_digits_than(scale)).any()
 
 
 def _plain_notation(text: pl.Series) -> pl.Series:
