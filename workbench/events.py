@@ -232,6 +232,6 @@ def with_refused(checked: Checked, read: Lines, given: Sequence[bytes]) -> Check
                              f"rejected and {len(read.refused)} not read: some are lost")  # fmt: skip
     if checked.rejected.is_empty() and not read.refused:
         return checked
-    places = pl.Series("row", read.kept, dtype=pl.Int64)
-    rejected = checked.rejected.with_columns(places.gather(checked.rejected["row"]))
+    places = pl.Series("row", [read.kept[row] for row in checked.rejected["row"]], dtype=pl.Int64)
+    rejected = checked.rejected.with_columns(places)
     return Checked(checked.valid, pl.concat([rejected, unread(given, read.refused)]).sort("row"))

@@ -3,15 +3,18 @@
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 
 from workbench.checking import REJECTED
 
+T = TypeVar("T")
+
 NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
 NO_OBJECT_REASON = "is not a JSON object"
+_FEW = 200  # places
 
 
 class Lines(NamedTuple):
@@ -37,14 +40,11 @@ def read_lines(given: Sequence[bytes], columns: Sequence[str], amounts: Sequence
     schema = pl.Schema(dict.fromkeys(columns, pl.String()))
     joined = b"\n".join(given)
     refused = _numbers(given, joined, amounts)
-    kept: Sequence[int] = [at for at in range(len(given)) if at not in refused] if refused else range(len(given))
-    lines = [given[at] for at in kept] if refused else given
-    frame, broken = _decode(lines, schema, None if refused else joined)
-    if not broken:
-        return Lines(frame, kept, refused)
-    bad = set(broken)
+    kept = _without(range(len(given)), refused)
+    lines, whole = (_without(given, refused), None) if refused else (given, joined)
+    frame, broken = _decode(lines, schema, whole)
     refused |= {kept[at]: NO_OBJECT_REASON for at in broken}
-    return Lines(frame, [at for place, at in enumerate(kept) if place not in bad], refused)
+    return Lines(frame, _without(kept, broken), refused)
 
 
 def unread(given: Sequence[bytes], refused: Mapping[int, str]) -> pl.DataFrame:
@@ -72,35 +72,45 @@ def _has_number(line: bytes, amounts: Sequence[str]) -> bool:
     return held is not None and any(isinstance(held.get(name), int | float) for name in amounts)
 
 
-def _decode(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None) -> tuple[pl.DataFrame, list[int]]:
+def _decode(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None) -> tuple[pl.DataFrame, Collection[int]]:
     """Decode all lines at once; if that fails, those that are JSON objects. Returns the places of the others too.
 
     Python's parser has the word on what is broken, but is slow: it is asked about suspects only.
     """
     frame = _read(lines, schema, joined)
     if frame is not None:
-        return frame, []
-    lines = [line.replace(b"\n", b" ") for line in lines]
-    good: Sequence[int] = range(len(lines))
+        return frame, ()
+    left: Sequence[bytes] = [line.replace(b"\n", b" ") for line in lines]
+    good: Sequence[int] = range(len(left))
+    broken: list[int] = []
     for suspects in (_misshapen, _unparsed):
-        left = [lines[at] for at in good]
-        broken = {at for at in suspects(left) if _object(left[at]) is None}
-        good = [at for place, at in enumerate(good) if place not in broken]
-        frame = _read([lines[at] for at in good], schema)
+        found = {at for at in suspects(left) if _object(left[at]) is None}
+        broken += [good[at] for at in found]
+        left, good = _without(left, found), _without(good, found)
+        frame = _read(left, schema)
         if frame is not None:
-            return frame, _others(len(lines), good)
-    frame, more = _halve([lines[at] for at in good], schema, 0)
-    refused = set(more)
-    return frame, _others(len(lines), [at for place, at in enumerate(good) if place not in refused])
+            return frame, broken
+    frame, more = _halve(left, schema, 0)
+    return frame, [*broken, *(good[at] for at in more)]
 
 
-def _others(count: int, places: Sequence[int]) -> list[int]:
-    return sorted(set(range(count)).difference(places))
+def _without(items: Sequence[T], places: Collection[int]) -> Sequence[T]:
+    """The items but for those at the places; quick where there are few."""
+    if not places:
+        return items
+    if len(places) > _FEW:
+        left_out = set(places)
+        return [item for at, item in enumerate(items) if at not in left_out]
+    left = list(items)
+    for at in sorted(places, reverse=True):
+        del left[at]
+    return left
 
 
 def _misshapen(lines: Sequence[bytes]) -> list[int]:
     """What can't be an object by its first and last character: found fast, and most of what is broken."""
-    return [at for at, line in enumerate(lines) if line[:1] != b"{" or line[-1:] != b"}"]
+    first, last = b"{}"
+    return [at for at, line in enumerate(lines) if not line or line[0] != first or line[-1] != last]
 
 
 def _unparsed(lines: Sequence[bytes]) -> list[int]:
