@@ -12,7 +12,8 @@ import pytest
 
 from workbench import events
 from workbench.settings import KafkaBroker
-from workbench.streaming.broker import Broker, EmbeddedCluster, KafkaCluster
+from workbench.streaming.broker import Broker
+from workbench.streaming.clusters import EmbeddedCluster, KafkaCluster
 from workbench.streaming.feed import Values, values_of
 from workbench.streaming.topics import COST, ROAD, SCHEMA_VERSION
 

@@ -12,7 +12,8 @@ from tests.streaming.conftest import costs, good_values, real, send_raw
 from tests.streaming.test_contract import Table, take
 from workbench.errors import BrokerError, BrokerUnavailable
 from workbench.settings import KafkaBroker
-from workbench.streaming.broker import Broker, EmbeddedCluster, KafkaCluster, connect
+from workbench.streaming.broker import Broker
+from workbench.streaming.clusters import EmbeddedCluster, KafkaCluster, connect
 from workbench.streaming.feed import Feed
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.loop import Loop

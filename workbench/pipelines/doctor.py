@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 from workbench.settings import FocusSource, Settings, load
 from workbench.sources.focus.files import choose_columns, find_files, read_head
-from workbench.streaming.broker import connect
+from workbench.streaming.clusters import connect
 from workbench.streaming.topics import ROAD
 from workbench.warehouse import Warehouse
 

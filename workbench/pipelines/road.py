@@ -23,7 +23,8 @@ from workbench.errors import BrokerError
 from workbench.pipelines.progress import Progress
 from workbench.pipelines.streambook import DEAD_LETTERS, STREAM_RUNS, letters_page, run_page
 from workbench.settings import Settings
-from workbench.streaming.broker import Broker, connect
+from workbench.streaming.broker import Broker
+from workbench.streaming.clusters import connect
 from workbench.streaming.decode import DeadLetter
 from workbench.streaming.feed import Feed, Values
 from workbench.streaming.letters import DeadLetters

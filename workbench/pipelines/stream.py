@@ -8,7 +8,7 @@ import polars as pl
 from workbench.pipelines.road import load_group
 from workbench.pipelines.streambook import DEAD_LETTERS, STREAM_RUNS
 from workbench.settings import KafkaBroker, Settings
-from workbench.streaming.broker import connect
+from workbench.streaming.clusters import connect
 from workbench.streaming.status import topics_status
 from workbench.warehouse import Warehouse
 
