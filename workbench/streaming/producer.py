@@ -15,8 +15,9 @@ from workbench.streaming.topics import MESSAGE_LIMIT, SCHEMA_VERSION, Topic
 
 HEADERS = [("schema_version", SCHEMA_VERSION.encode())]
 _SAMPLE_BYTES = 50_000
+_SAMPLE_EVERY = 1_000_000  # bytes: less than the limit of what is on the way, so that a change is seen in time
 _WORSE = 1.5  # what is sent may shrink less than the sample
-_AT_ONCE = 500  # events between two looks at the pace and the delivery reports
+_AT_ONCE = 2_000  # events between two looks at the pace and the delivery reports
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class EventProducer:
         self._name = broker.topic(topic)
         self._pace = pace or Pace(None, broker.timeout_s)
         self._errors: list[Any] = []
+        self._share, self._until_sample = 1.0, 0
         self._producer = broker.client
         self.counts = Sent()
 
@@ -98,13 +100,18 @@ class EventProducer:
             self._broker.renew_client()  # what was purged would be missing from its sequence
 
     def _shrinks_to(self, values: Sequence[bytes]) -> float:
-        """The share that compression leaves of these values, by a sample."""
+        """The share that compression leaves of these values, by a sample that is taken now and then."""
         if not self._pace.limited:
             return 1.0
+        self._until_sample -= sum(map(len, values))
+        if self._until_sample > 0:
+            return self._share
+        self._until_sample = _SAMPLE_EVERY
         sample = b"".join(
             value[:_SAMPLE_BYTES] for value in values[: _SAMPLE_BYTES // max(1, len(values[0]))] or values[:1]
         )
-        return min(1.0, len(pa.compress(sample, "zstd", asbytes=True)) / max(1, len(sample)) * _WORSE)
+        self._share = min(1.0, len(pa.compress(sample, "zstd", asbytes=True)) / max(1, len(sample)) * _WORSE)
+        return self._share
 
     def _enqueue(self, values: Sequence[bytes], keys: Sequence[str | None]) -> None:
         produce, name, report = self._producer.produce, self._name, self._report
@@ -154,6 +161,9 @@ class EventProducer:
 
 def _groups(sizes: Sequence[int], most: int = 1_000_000) -> Iterator[slice]:
     """Parts of a run of events that are small enough to be waited for as one; a large event is one by itself."""
+    if sum(sizes) <= most:
+        yield slice(0, len(sizes))
+        return
     start = total = 0
     for at, size in enumerate(sizes):
         if at > start and total + size > most:
