@@ -4,6 +4,7 @@ import functools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 import polars as pl
@@ -80,7 +81,7 @@ def _decode(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None) -> 
     frame = _read(lines, schema, joined)
     if frame is not None:
         return frame, ()
-    left: Sequence[bytes] = [line.replace(b"\n", b" ") for line in lines]
+    left: Sequence[bytes] = [line.replace(b"\n", b" ").strip() for line in lines]
     good: Sequence[int] = range(len(left))
     broken: list[int] = []
     for suspects in (_misshapen, _unparsed):
@@ -143,7 +144,7 @@ def _read(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None = None
     """Read the lines, or None where one of them is bad: then Polars refuses all, or has not a row for each."""
     if not lines:
         return pl.DataFrame(schema=schema)
-    if not all(lines) or any(map(bytes.isspace, lines)):  # it vanishes, and two rows of another could make up for it
+    if not _shapely(lines):
         return None
     joined = b"\n".join(lines) if joined is None else joined
     try:
@@ -151,6 +152,15 @@ def _read(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None = None
     except pl.exceptions.PolarsError:
         return None
     return frame if frame.height == len(lines) else None
+
+
+def _shapely(lines: Sequence[bytes]) -> bool:
+    """Whether each line begins and ends like an object: looked at before Polars, which would read all until it fails.
+
+    It also keeps blank lines out: they would vanish, and two rows of another line could make up for one.
+    """
+    first, last = b"{}"
+    return all(lines) and set(map(itemgetter(0), lines)) == {first} and set(map(itemgetter(-1), lines)) == {last}
 
 
 def _object(line: bytes) -> dict[str, object] | None:

@@ -57,8 +57,10 @@ def decode(messages: Sequence[Any], kind: str) -> Decoded:
 def _envelope_faults(messages: Sequence[Any]) -> dict[int, str]:
     """What is wrong with messages before anyone looks inside: place → reason."""
     headers = [message.headers() for message in messages]
-    faults = {at: reason for at, held in enumerate(headers) if held != HEADERS and (reason := _version_fault(held))}
-    sizes = [len(message) for message in messages]
+    faults: dict[int, str] = {}
+    if headers.count(HEADERS) < len(headers):
+        faults = {at: reason for at, held in enumerate(headers) if held != HEADERS and (reason := _version_fault(held))}
+    sizes = list(map(len, messages))
     if min(sizes, default=1) == 0:
         faults |= {at: "the value is null or empty" for at, size in enumerate(sizes) if not size}
     if max(sizes, default=0) > MESSAGE_LIMIT:
