@@ -1,0 +1,1 @@
+"""The loop that runs for ever: processors over the input topics, exactly once."""
