@@ -1,6 +1,7 @@
 """What holds on every broker: what is sent arrives once, in order, and is only forgotten when it is done."""
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,7 +17,7 @@ from workbench.streaming.pace import Pace
 from workbench.streaming.producer import EventProducer
 from workbench.streaming.reader import TopicReader, reading
 from workbench.streaming.status import topics_status
-from workbench.streaming.topics import COST, DEAD_LETTERS, INPUTS, MESSAGE_LIMIT, ROAD
+from workbench.streaming.topics import COST, DEAD_LETTERS, INPUTS, MESSAGE_LIMIT, ROAD, Topic
 
 
 class Table:
@@ -209,3 +210,36 @@ def test_a_position_beyond_the_topics_end_starts_anew(broker: Broker) -> None:
     reader.close()
     take(broker, table := Table())
     assert len(table.ids) == 10
+
+
+def test_a_topic_that_is_not_there_is_an_error_that_names_it(broker: Broker) -> None:
+    with pytest.raises(BrokerError, match="there is no topic .*finops.nowhere"):
+        TopicReader(broker, Topic("finops.nowhere"), "test")
+
+
+def murmur2(key: bytes) -> int:
+    """Java's hash of a key, written down from its definition."""
+    mask, mixed = 0xFFFFFFFF, 0x5BD1E995
+    value = 0x9747B28C ^ len(key)
+    whole = len(key) // 4 * 4
+    for at in range(0, whole, 4):
+        part = int.from_bytes(key[at : at + 4], "little") * mixed & mask
+        value = value * mixed & mask ^ (part ^ part >> 24) * mixed & mask
+    if whole < len(key):
+        value = (value ^ int.from_bytes(key[whole:], "little")) * mixed & mask
+    value = (value ^ value >> 13) * mixed & mask
+    return value ^ value >> 15
+
+
+def test_a_unit_is_on_the_partition_that_javas_clients_would_choose(broker: Broker) -> None:
+    units = [f"unit-{number}" for number in range(40)] + ["ä", "Research & Development", "x"]
+    producer = EventProducer(broker, COST)
+    producer.send([b"{}"] * len(units), units)
+    producer.flush()
+    with reading(broker, COST, "test") as reader:
+        found: list[Any] = []
+        while len(found) < len(units):
+            found += reader.batch()
+            reader.expect_more()
+    chosen = {message.key().decode(): message.partition() for message in found}
+    assert chosen == {unit: (murmur2(unit.encode()) & 0x7FFFFFFF) % 4 for unit in units}

@@ -33,8 +33,10 @@ class TopicReader:
         self._broker = broker
         self._name = broker.topic(topic)
         self._pace = pace
-        self._consumer = broker.consumer(broker.group(group))
         count = broker.partitions([topic]).get(self._name, 0)
+        if not count:
+            raise BrokerError(f"there is no topic {self._name} at {broker.address}; `workbench ingest` makes it")
+        self._consumer = broker.consumer(broker.group(group))
         self.ends_before: dict[int, int] = {}
         """Partition → the offset after its last message, when reading began."""
         self._next = {partition: self._start(partition, at) for partition, at in self._committed(count).items()}
