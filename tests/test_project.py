@@ -117,6 +117,7 @@ INSEPARABLE = {
     "pydantic_core": "pydantic",
     "numpy": "pandas",
     "jupyter_client": "nbclient",
+    "botocore": "boto3",
     "starlette": "fakesnow[server]",
     "uvicorn": "fakesnow[server]",
 }

@@ -184,11 +184,14 @@ def test_every_key_has_a_sentence_of_help() -> None:
         ),
         (
             "sources:\n- name: a\n  kind: demmo\n",
-            ("params/x.yaml:3: sources[0].kind: unknown (value 'demmo'); allowed: focus, demo; did you mean 'demo'?"),
+            (
+                "params/x.yaml:3: sources[0].kind: unknown (value 'demmo'); "
+                "allowed: focus, demo, aws; did you mean 'demo'?"
+            ),
         ),
         (
             "name: x\n",
-            "params/x.yaml:1: sources: missing; give list of section (focus | demo): Where bills come from",
+            "params/x.yaml:1: sources: missing; give list of section (focus | demo | aws): Where bills come from",
         ),
         ("sources: []\n", "params/x.yaml:1: sources: must not be empty (a list)"),
         (f"{DEMO}limits: 7\n", "params/x.yaml:2: limits: must be keys with values, indented below (value '7')"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from workbench.focus import AMOUNT
-from workbench.settings import Settings
+from workbench.settings import AwsSource, Settings
 from workbench.sources.focus import FileRead
 from workbench.sources.focus.totals import MEASURES
 
@@ -119,6 +119,6 @@ def loaded_before(warehouse: "Warehouse") -> set[tuple[Any, ...]]:
 
 
 def is_loaded(warehouse: "Warehouse", settings: Settings) -> bool:
-    """Whether every source of the profile has been loaded into the warehouse before."""
+    """Whether every source of the profile has been loaded into the warehouse before, but for what is produced."""
     known = set(warehouse.query(f"SELECT DISTINCT source_name FROM {RUNS}", ())["source_name"].to_list())  # noqa: S608
-    return {source.name for source in settings.sources} <= known
+    return {source.name for source in settings.sources if not isinstance(source, AwsSource)} <= known

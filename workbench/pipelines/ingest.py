@@ -23,7 +23,7 @@ from workbench.pipelines.book import FileLoaded, loaded_before, pages
 from workbench.pipelines.estate import carry_events, estate_of
 from workbench.pipelines.progress import Progress
 from workbench.pipelines.road import Road, open_road
-from workbench.settings import DemoSource, FocusSource, Settings
+from workbench.settings import AwsSource, DemoSource, FocusSource, Settings
 from workbench.sources.focus import FileRead, cost_events, find_files
 from workbench.sources.focus.lines import Reading
 from workbench.sources.focus.read import read_file
@@ -84,6 +84,8 @@ def ingest(
     files: list[FileLoaded] = []
     with open_road(warehouse, settings) as road:
         for source in settings.sources:
+            if isinstance(source, AwsSource):
+                continue  # `workbench produce` reads it
             found = [each for each in files_of(source, settings, progress) if _signature(*each) not in known]
             for number, (path, reading) in enumerate(found):
                 if progress:

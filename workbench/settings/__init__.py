@@ -21,6 +21,7 @@ import yaml
 from pydantic import ValidationError
 
 from workbench.errors import SettingsError, did_you_mean
+from workbench.settings.aws import AwsExport, AwsMetric, AwsSource
 from workbench.settings.broker import EmbeddedBroker, KafkaBroker
 from workbench.settings.file import ProfileFile, absolute, dotted, find, project_root, read, show_path
 from workbench.settings.keys import Key, keys_of, word
@@ -37,6 +38,9 @@ from workbench.settings.model import (
 )
 
 __all__ = [
+    "AwsExport",
+    "AwsMetric",
+    "AwsSource",
     "DemoSource",
     "Embedded",
     "EmbeddedBroker",

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, Tag, model_validator
 
 from workbench import focus
 from workbench.errors import did_you_mean
+from workbench.settings.aws import AwsSource
 from workbench.settings.broker import Broker, EmbeddedBroker
 from workbench.settings.section import Section
 from workbench.settings.types import (
@@ -158,7 +159,8 @@ class ReportSettings(Section):
 
 
 Source = Annotated[
-    Annotated[FocusSource, Tag("focus")] | Annotated[DemoSource, Tag("demo")], chosen_by("kind", "focus")
+    Annotated[FocusSource, Tag("focus")] | Annotated[DemoSource, Tag("demo")] | Annotated[AwsSource, Tag("aws")],
+    chosen_by("kind", "focus"),
 ]
 Engine = Annotated[
     Annotated[Embedded, Tag("embedded")] | Annotated[Snowflake, Tag("snowflake")], chosen_by("engine", "embedded")

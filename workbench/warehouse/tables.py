@@ -75,6 +75,7 @@ TABLES = {
         Table("finops_staging.rejected_rows", "loaded_at"),
         Table("finops_staging.stream_runs", "loaded_at"),
         Table("finops_staging.dead_letters", "loaded_at"),
+        Table("finops_staging.cursors", "updated_at"),
         Table("finops_aggregated.cost_anomalies", "detected_at"),
     )
 }

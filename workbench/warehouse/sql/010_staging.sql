@@ -110,3 +110,11 @@ CREATE TABLE IF NOT EXISTS finops_staging.merge_locks (
     table_name VARCHAR,
     taken_at TIMESTAMP_NTZ
 );
+
+-- How far each producer has read its source, so that a restart goes on where it stopped.
+CREATE TABLE IF NOT EXISTS finops_staging.cursors (
+    source VARCHAR,
+    key VARCHAR,
+    value VARCHAR,
+    updated_at TIMESTAMP_NTZ
+);

@@ -1,0 +1,164 @@
+"""Business events from JSON lines: a file that may still grow, or a stream that ends.
+
+Each event brings its own `event_id`: what a line is, only its sender knows. A line that can't be read is refused by
+itself, with its reason, and the rest goes on.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from workbench.checking import Checked
+from workbench.errors import SourceError
+from workbench.events import read_values, validate, with_refused
+from workbench.sources.handed import Clock, Cursors, Sink
+
+BATCH_LINES = 50_000
+BATCH_BYTES = 32 << 20
+LONGEST_LINE = 10_000_000
+"""Bytes; a longer line is refused."""
+
+_CURSOR = "business"
+_MOST_REASONS = 20
+
+
+@dataclass
+class LinesRead:
+    """What came of lines: read = accepted + rejected."""
+
+    accepted: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Reason → how many lines, for the first few reasons."""
+
+    @property
+    def read(self) -> int:
+        """All lines that were not blank."""
+        return self.accepted + self.rejected
+
+    def add(self, checked: Checked) -> None:
+        """Count a batch."""
+        self.accepted += checked.valid.height
+        self.rejected += checked.rejected.height
+        for reason, count in checked.rejected["reason"].value_counts().iter_rows():
+            if reason in self.reasons or len(self.reasons) < _MOST_REASONS:
+                self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+
+def check_lines(lines: Sequence[bytes], clock: Clock) -> Checked:
+    """Read lines (none of them blank) into business events and refusals; `row` is the place in `lines`."""
+    given = [line if len(line) <= LONGEST_LINE else line[:1000] for line in lines]  # cut, it is no JSON any more
+    read = read_values(given, "business")
+    return with_refused(validate(read.frame, "business", observed_at=clock()), read, given)
+
+
+def send_stream(lines: Iterable[bytes], sink: Sink, clock: Clock) -> LinesRead:
+    """Send all lines of a stream, in batches; there is no going back in one, so it has no cursor."""
+    done = LinesRead()
+    for batch in _batches(lines):
+        _send(batch, sink, clock, done)
+    return done
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if line.strip():
+            batch.append(line.strip())
+            size += len(line)
+        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _send(batch: Sequence[bytes], sink: Sink, clock: Clock, done: LinesRead) -> None:
+    checked = check_lines(batch, clock)
+    sink.take("business", checked)
+    done.add(checked)
+
+
+@dataclass(frozen=True)
+class GrowingFile:
+    """A file of JSON lines that others append to. The cursor is the place in the file, and which file it was."""
+
+    path: Path
+    sink: Sink
+    cursors: Cursors
+    clock: Clock
+
+    def round(self, *, last: bool = False) -> LinesRead:
+        """Send what has been added since; a line without an end is still being written, unless this is the `last` time.
+
+        A file that was replaced or cut is read from its start.
+
+        Raises
+        ------
+        SourceError
+            It can't be read.
+        """
+        done = LinesRead()
+        try:
+            with self.path.open("rb") as file:
+                start = self._start(file)
+                file.seek(start)
+                for batch, after in _whole_lines(file, start, last=last):
+                    if batch:
+                        _send(batch, self.sink, self.clock, done)
+                    self.cursors.set(self._key, json.dumps([_identity(file), after]))
+        except OSError as error:
+            raise SourceError(f"{self.path}: can't be read ({error.strerror})") from error
+        return done
+
+    @property
+    def _key(self) -> str:
+        return f"{_CURSOR}:{self.path.absolute()}"
+
+    def _start(self, file: BinaryIO) -> int:
+        held = self.cursors.get(self._key)
+        if held is None:
+            return 0
+        identity, place = json.loads(held)
+        size = self.path.stat().st_size
+        return int(place) if identity == _identity(file) and place <= size else 0
+
+
+def _identity(file: BinaryIO) -> str:
+    """Which file it is: another one under the same name is another file."""
+    about = os.fstat(file.fileno())
+    return f"{about.st_dev}:{about.st_ino}"
+
+
+def _whole_lines(file: BinaryIO, here: int, *, last: bool) -> Iterator[tuple[list[bytes], int]]:
+    """Batches of lines, with the place in the file behind them."""
+    lines: list[bytes] = []
+    start = here
+    for line, after in _lines(file, here):
+        if not line.endswith(b"\n") and not last:
+            break
+        here = after
+        if line.strip():
+            lines.append(line.strip())
+        if len(lines) >= BATCH_LINES or here - start >= BATCH_BYTES:
+            yield lines, here
+            lines, start = [], here
+    if here > start:
+        yield lines, here
+
+
+def _lines(file: BinaryIO, here: int) -> Iterator[tuple[bytes, int]]:
+    """Lines and the places behind them. Of one that is too long only the start is kept, which is no JSON."""
+    while line := file.readline(LONGEST_LINE + 1):
+        here += len(line)
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST_LINE + 1)
+            here += len(rest)
+            if len(rest) <= LONGEST_LINE or rest.endswith(b"\n"):
+                line = line[:1000] + (b"\n" if rest.endswith(b"\n") else b"")
+        yield line, here
