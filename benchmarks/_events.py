@@ -9,7 +9,7 @@ import os
 import resource
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,14 +19,14 @@ import polars as pl
 
 from benchmarks._bench import Figure
 from workbench.events import ids
-from workbench.pipelines.road import Carried, open_road
+from workbench.pipelines.road import Road, open_road
 from workbench.settings import DemoSource, EmbeddedBroker, KafkaBroker, Settings
-from workbench.streaming.feed import Values, values_of
+from workbench.streaming.feed import Feed, Values, values_of
+from workbench.streaming.topics import COST
 from workbench.warehouse import Warehouse, stop
 from workbench.warehouse.place import Place
 
 Broker = EmbeddedBroker | KafkaBroker
-Carry = Callable[[Sequence[Values]], Carried]
 
 EVENTS, QUICK_EVENTS = 1_000_000, 20_000
 _PART = 50_000
@@ -41,6 +41,7 @@ UNITS = {
     "kafka_events_per_s": "the same through a real Kafka on this machine",
     "kafka_events_per_s_best": "the best of these runs",
     "kafka_last_over_first": "the same ratio",
+    "kafka_waiting_events_per_s": "real Kafka → checked → curated table, the events being in the topic beforehand",
     "events": "events of a run",
     "events_dead": "of them dead letters",
     "event_bytes": "mean length of one as JSON",
@@ -110,9 +111,9 @@ def _with_bad(given: Values) -> Values:
 def _whole(count: int, broker: Broker) -> Run:
     """All events in one go."""
     parts = _values(count)
-    with _road(broker) as (carry, cpu):
+    with _road(broker) as (road, cpu):
         before = cpu()
-        carried = carry(parts)
+        carried = road.carry("cost", parts)
         spent = cpu() - before
     bad = sum(len(part.values) // _BAD_IN for part in parts)
     if (carried.sent, carried.dead, carried.inserted) != (count, bad, count - bad):
@@ -120,12 +121,28 @@ def _whole(count: int, broker: Broker) -> Run:
     return Run(carried.events_per_s, count / spent, carried.dead)
 
 
+def waiting(count: int, broker: Broker | None) -> dict[str, Figure]:
+    """How fast a topic that is full is taken into the table, without anybody sending."""
+    name = "kafka_waiting_events_per_s"
+    if broker is None:
+        return {name: None}
+    with _road(broker) as (road, _):
+        feed = Feed(road.broker, COST, _values(count))
+        feed.run()
+        if not feed.done:
+            raise AssertionError("not all events were delivered")
+        carried = road.carry("cost", [])
+    if carried.read != count:
+        raise AssertionError(f"{count} events waited, {carried.read} were read")
+    return {name: round(carried.events_per_s)}
+
+
 def _ratio(count: int, broker: Broker) -> float:
     """The last tenth beside the first: three carries, each timed by itself, into one table."""
     tenth = count // 10
     first, most, last = _values(tenth), _values(count - 2 * tenth, tenth), _values(tenth, count - tenth)
-    with _road(broker) as (carry, _):
-        rates = [carry(parts).events_per_s for parts in (first, most, last)]
+    with _road(broker) as (road, _):
+        rates = [road.carry("cost", parts).events_per_s for parts in (first, most, last)]
     return round(rates[2] / rates[0], 3)
 
 
@@ -149,7 +166,7 @@ def kafka() -> Iterator[KafkaBroker | None]:
 
 
 @contextmanager
-def _road(broker: Broker) -> Iterator[tuple[Carry, Callable[[], float]]]:
+def _road(broker: Broker) -> Iterator[tuple[Road, Callable[[], float]]]:
     """A warm road into a new warehouse (something was carried, and taken out again), and a clock of processor time."""
     if isinstance(broker, KafkaBroker):
         broker = broker.model_copy(update={"topic_prefix": f"bench-{uuid.uuid4().hex[:8]}-"})
@@ -161,7 +178,7 @@ def _road(broker: Broker) -> Iterator[tuple[Carry, Callable[[], float]]]:
             with Warehouse(settings) as warehouse, open_road(warehouse, settings) as road:
                 road.carry("cost", _values(2_000, -2_000))
                 warehouse.session.sql("DELETE FROM finops_curated.cost_events").collect()
-                yield (lambda parts: road.carry("cost", parts)), (lambda: _cpu(settings))
+                yield road, lambda: _cpu(settings)
         finally:
             stop(settings)
 

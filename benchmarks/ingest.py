@@ -78,7 +78,7 @@ def _through_brokers(*, quick: bool) -> dict[str, Figure]:
     if quick:
         return figures
     with _events.kafka() as broker:
-        return figures | _events.measure(broker, "kafka_", count, runs)
+        return figures | _events.measure(broker, "kafka_", count, runs) | _events.waiting(count, broker)
 
 
 def _middle(path: Path, keep: Keep, runs: int) -> tuple[Timed, Timed]:
