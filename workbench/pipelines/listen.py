@@ -33,6 +33,7 @@ def serve(producer: Producer, address: Address, token: str | None, told: Callabl
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((address.host, address.port))
+            listening.listen()
         except OSError as error:
             raise UsageError(f"--http {address.host}:{address.port}: can't listen there ({error.strerror})") from error
         port = listening.getsockname()[1]
