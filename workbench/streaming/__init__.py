@@ -2,3 +2,7 @@
 
 Nothing here knows the warehouse: the loop is handed its sink.
 """
+
+from workbench.streaming.replay import replay
+
+__all__ = ["replay"]

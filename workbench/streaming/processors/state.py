@@ -20,6 +20,7 @@ SNAPSHOT_LIMIT = 1_000_000
 
 UNIT = "business_unit"
 _VERSION = b"1"
+_OPTIONS = pa.ipc.IpcWriteOptions()
 _TEXT = pl.CompatLevel.oldest()
 
 
@@ -56,7 +57,7 @@ class State:
             meta = {b"processor": self.processor.encode(), b"frame": name.encode(), b"version": _VERSION}
             for unit, rows in _by_unit(frame):
                 sink = sinks.setdefault(unit, pa.BufferOutputStream())
-                with pa.ipc.new_stream(sink, rows.schema.with_metadata(meta)) as stream:
+                with pa.ipc.new_stream(sink, rows.schema.with_metadata(meta), options=_OPTIONS) as stream:
                     stream.write_batch(rows)
         written = {unit: sink.getvalue().to_pybytes() for unit, sink in sinks.items()}
         for unit, snapshot in written.items():
@@ -111,7 +112,8 @@ def _by_unit(frame: pl.DataFrame) -> Iterator[tuple[str, Any]]:
     [rows] = table.to_batches()
     start = 0
     for length, unit in zip(runs["len"].to_list(), runs["value"].to_list(), strict=True):
-        yield unit, rows.slice(start, length)
+        # Copied, because a mere slice is written with some of its neighbours' bytes.
+        yield unit, pa.concat_batches([rows.slice(0, 0), rows.slice(start, length)])
         start += length
 
 
