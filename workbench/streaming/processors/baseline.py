@@ -1,7 +1,7 @@
 """What is usual for many series at once: a running level and spread that do not learn from what is unusual.
 
-Level and spread are exponentially weighted means, of the values and of their distance from the level; a value moves the
-level by no more than `_REACH` spreads. That is Holt's and Gelper's robust smoothing, with a clip for the loss function:
+Level and spread are exponentially weighted means, of the values and of their distance from the level; a value counts as
+no further away than `_REACH` spreads. That is Holt's and Gelper's robust smoothing, with a clip for the loss function:
 Gelper, Fried, Croux: Robust forecasting with exponential and Holt-Winters smoothing, Journal of Forecasting 29, 2010.
 """
 
@@ -34,11 +34,11 @@ class Rule:
     least_history
         once this many values were learned from.
     weight
-        What a new value counts; the first values count alike (1, 1/2, 1/3 … down to it).
+        What a new value counts; before there is history all count alike (1, 1/2, 1/3 …), if that is more.
     accept_after
         So many spikes in a row are the new normal: the baseline begins anew. 0: never.
     robust
-        Whether one value moves the level only so far.
+        Whether one value moves level and spread by a few spreads at most.
     forget
         After so many buckets without a value, the baseline begins anew.
     """
@@ -124,13 +124,13 @@ def _rounds(series: Ints) -> Iterator[Ints]:
 def _learn(rule: Rule, base: Baseline, at: Ints, value: Floats, verdict: Judged) -> None:
     """Move the baselines `at` towards the values that are no spikes."""
     level, spread, history, flagged = verdict.expected, verdict.spread, verdict.history, verdict.flagged
-    weight = np.maximum(rule.weight, 1.0 / (history + 1))
+    weight = np.where(history < rule.least_history, np.maximum(rule.weight, 1.0 / (history + 1)), rule.weight)
     away = np.where(history > 0, value - level, 0.0)
     limit = _REACH * (spread + _LEAST_SPREAD * np.abs(level))
-    settled = rule.robust & (history >= rule.least_history)
-    step = np.where(settled, np.clip(away, -limit, limit), away)
+    bounded = rule.robust & (limit > 0)
+    step = np.where(bounded, np.clip(away, -limit, limit), away)
     moved = np.where(history > 0, level + weight * step, value)
-    widened = np.where(history > 0, spread + weight * (np.abs(away) - spread), 0.0)
+    widened = np.where(history > 0, spread + weight * (np.abs(step) - spread), 0.0)
     accepted = flagged & (verdict.streak >= rule.accept_after) & (rule.accept_after > 0)
     base.level[at] = np.where(flagged, level, moved)
     base.spread[at] = np.where(flagged, spread, widened)
