@@ -29,6 +29,7 @@ from workbench.checking import Checked
 from workbench.cli import main
 from workbench.errors import SourceError, UsageError, WorkbenchError
 from workbench.events import validate
+from workbench.pipelines.doctor import Finding, examine
 from workbench.pipelines.produce import Producer, since_of
 from workbench.pipelines.rounds import Stop, StopAsked, back_off, rounds
 from workbench.pipelines.sinks import WarehouseCursors, open_sink
@@ -178,6 +179,7 @@ def statement(costs: dict[str, str]) -> bytes:
     return "\n".join([",".join(HEADER), *rows, ""]).encode()
 
 
+@pytest.mark.slow
 def test_a_restated_export_replaces_its_period_and_is_read_once(
     make_profile: MakeProfile, open_warehouse: Open, tmp_path: Path
 ) -> None:
@@ -275,6 +277,21 @@ def test_a_profile_of_aws_alone_opens_without_asking_aws(make_profile: MakeProfi
 
     settings = make_profile(AWS)
     assert ensure_loaded(open_warehouse(settings), settings) is None
+
+
+def test_the_doctor_says_whether_aws_answers(
+    make_profile: MakeProfile,
+    local: LocalAws,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def finding(url: str) -> Finding:
+        profile = make_profile(f"{AWS}    endpoint_url: {url}\n").file
+        return next(found for found in examine(str(profile)) if found.what == "source account")
+
+    assert (finding(local.url).ok, finding(local.url).detail) == (True, "AWS answers, account 123456789012")
+    assert "AWS does not answer" in finding("http://127.0.0.1:9").detail
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert "log in" in finding(local.url).detail
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Business events: JSON lines from a file that grows, from a stream, and by HTTP."""
 
 import http.client
-import io
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -112,10 +112,34 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         growing(tmp_path / "none.jsonl", KeptSink(), KeptCursors()).round()
 
 
-def test_a_stream_is_sent_to_its_end() -> None:
+def test_a_stream_is_sent_to_its_end(tmp_path: Path) -> None:
     sink = KeptSink()
-    read = send_stream(io.BytesIO(event(1) + b"\n\n" + event(2)), sink, lambda: NOW)
+    (tmp_path / "lines").write_bytes(event(1) + b"\n\n" + event(2))
+    with (tmp_path / "lines").open("rb") as file:
+        read = send_stream(file, sink, lambda: NOW, lambda: False)
     assert (read.read, list(sink.rows)) == (2, ["e-1", "e-2"])
+
+
+def test_lines_of_a_slow_stream_do_not_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(business, "_PATIENCE_S", 0.1)
+    sink, stop = KeptSink(), threading.Event()
+    receiving, sending = os.pipe()
+    with os.fdopen(receiving, "rb") as given, os.fdopen(sending, "wb", buffering=0) as out:
+        reads: list[Any] = []
+        thread = threading.Thread(target=lambda: reads.append(send_stream(given, sink, lambda: NOW, stop.is_set)))
+        thread.start()
+        out.write(event(1) + b"\n" + event(2)[:10])
+        limit = time.monotonic() + 20
+        while not sink.rows and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert list(sink.rows) == ["e-1"]
+        out.write(event(2)[10:] + b"\n" + event(3)[:10])
+        while len(sink.rows) < 2 and time.monotonic() < limit:
+            time.sleep(0.01)
+        stop.set()  # the sender goes on, we do not
+        thread.join(20)
+    assert list(sink.rows) == ["e-1", "e-2"]
+    assert (reads[0].accepted, reads[0].rejected) == (2, 1)
 
 
 # HTTP

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
-from workbench.settings import FocusSource, Settings, load
+from workbench.errors import SourceError, WorkbenchError
+from workbench.settings import AwsSource, FocusSource, Settings, load
 from workbench.sources.focus.files import choose_columns, find_files, read_head
 from workbench.streaming.clusters import connect
 from workbench.streaming.topics import ROAD
@@ -37,6 +37,8 @@ def examine(profile: str | Path) -> Iterator[Finding]:
     for source in settings.sources:
         if isinstance(source, FocusSource):
             yield _source(source, settings)
+        elif isinstance(source, AwsSource):
+            yield _aws(source)
     yield _folder("reports", settings.reports)
     yield _folder("state", settings.state)
     yield _disk(settings.state)
@@ -58,6 +60,21 @@ def _source(source: FocusSource, settings: Settings) -> Finding:
         )
     size = sum(file.stat().st_size for file in files)
     return Finding(what, ok=True, detail=f"{len(files)} file(s), {size / 1e6:,.1f} MB")
+
+
+def _aws(source: AwsSource) -> Finding:
+    """Whether AWS answers, and as whom; it is asked once."""
+    from workbench.sources.aws.calls import Aws
+
+    def no_second_time(_: float) -> None:
+        raise SourceError(f"source '{source.name}': AWS does not answer")
+
+    try:
+        account = Aws(source, no_second_time).account()
+    except WorkbenchError as error:
+        advice = "check the network and endpoint_url, or see the message"
+        return Finding(f"source {source.name}", ok=False, detail=str(error), advice=advice)
+    return Finding(f"source {source.name}", ok=True, detail=f"AWS answers, account {account}")
 
 
 def _folder(what: str, folder: Path) -> Finding:

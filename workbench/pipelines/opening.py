@@ -82,7 +82,7 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, given: str | date | 
     last = warehouse.query(f"SELECT MAX(ChargePeriodStart) AS latest FROM {FOCUS_COSTS}", ())["latest"][0]  # noqa: S608
     if last is None:
         raise UsageError(f"no charge has come in for the profile '{settings.name}'; give an as-of date, or check "
-                         "`workbench ingest`")  # fmt: skip
+                         "`workbench ingest` and `workbench produce aws-export`")  # fmt: skip
     return date.fromordinal(last.toordinal() + 1)
 
 

@@ -70,14 +70,8 @@ class Producer:
 
     def stream(self) -> dict[str, Any]:
         """Send what comes by standard input until it ends; asked to stop, what has come by then."""
-
-        def lines() -> Any:  # noqa: ANN401
-            for line in sys.stdin.buffer:
-                yield line
-                if self.stop.asked:
-                    return
-
-        return business_account("standard input", send_stream(lines(), self.sink, _now))
+        read = send_stream(sys.stdin.buffer, self.sink, _now, lambda: self.stop.asked)
+        return business_account("standard input", read)
 
     def _aws(self, source: AwsSource) -> Aws:
         return Aws(source, self.stop.wait_or_raise)

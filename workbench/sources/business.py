@@ -6,7 +6,9 @@ itself, with its reason, and the rest goes on.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import select
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +24,8 @@ LONGEST_LINE = 10_000_000
 """Bytes; a longer line is refused."""
 
 _CURSOR = "business"
+_BLOCK = 1 << 20
+_PATIENCE_S = 1.0
 _MOST_REASONS = 20
 
 
@@ -55,26 +59,34 @@ def check_lines(lines: Sequence[bytes], clock: Clock) -> Checked:
     return with_refused(validate(read.frame, "business", observed_at=clock()), read, given)
 
 
-def send_stream(lines: Iterable[bytes], sink: Sink, clock: Clock) -> LinesRead:
-    """Send all lines of a stream, in batches; there is no going back in one, so it has no cursor."""
+def send_stream(given: BinaryIO, sink: Sink, clock: Clock, stop: Callable[[], bool]) -> LinesRead:
+    """Send all lines of a stream until it ends; there is no going back in one, so it has no cursor.
+
+    Lines wait for others for a second at most. Asked to `stop`, it sends what has come by then: half a line is refused.
+    """
     done = LinesRead()
-    for batch in _batches(lines):
+    for batch in _arriving(given.fileno(), stop):
         _send(batch, sink, clock, done)
     return done
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    size = 0
-    for line in lines:
-        if line.strip():
-            batch.append(line.strip())
-            size += len(line)
-        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _arriving(descriptor: int, stop: Callable[[], bool]) -> Iterator[list[bytes]]:
+    """What comes, in batches."""
+    held, since, ended = bytearray(), time.monotonic(), False
+    while not ended:
+        ready, _, _ = select.select([descriptor], [], [], _PATIENCE_S / 4)
+        if ready:
+            read = os.read(descriptor, _BLOCK)
+            held += read
+            ended = not read
+        ended = ended or stop()
+        now = time.monotonic()
+        if ended or len(held) >= BATCH_BYTES or now - since >= _PATIENCE_S:
+            end = len(held) if ended or len(held) > BATCH_BYTES + LONGEST_LINE else held.rfind(b"\n") + 1
+            lines = [line.strip() for line in bytes(held[:end]).split(b"\n") if line.strip()]
+            del held[:end]
+            since = now
+            yield from (lines[at : at + BATCH_LINES] for at in range(0, len(lines), BATCH_LINES))
 
 
 def _send(batch: Sequence[bytes], sink: Sink, clock: Clock, done: LinesRead) -> None:

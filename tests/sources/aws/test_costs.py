@@ -144,6 +144,17 @@ def test_money_that_moved_to_another_unit_is_not_counted_twice(local: LocalAws, 
     assert again.withdrawn == 0
 
 
+def test_another_grouping_replaces_the_former_one_where_it_is_read_again(local: LocalAws, make_aws: MakeAws) -> None:
+    sink, cursors = KeptSink(), KeptCursors()
+    local.answers = bill({"2025-10-31": {("shop", "EC2"): "5"}})
+    costs(make_aws(), sink, cursors).round()
+    local.answers = lambda _, __: {"ResultsByTime": [{**day("2025-10-31", {}), "Groups": [
+        {"Keys": ["EC2"], "Metrics": {"AmortizedCost": {"Amount": "4", "Unit": "USD"}}}]}]}  # fmt: skip
+    read = costs(make_aws(group_by=["SERVICE"], cost_metric="AmortizedCost"), sink, cursors).round()
+    assert (read.events, read.withdrawn) == (1, 1)
+    assert total(sink) == 4
+
+
 def test_days_that_were_read_as_a_whole_and_then_by_hours_count_once(local: LocalAws, make_aws: MakeAws) -> None:
     sink, cursors = KeptSink(), KeptCursors()
     local.answers = bill({"2025-10-31": {("shop", "EC2"): "24"}})
@@ -260,7 +271,7 @@ def test_nobody_there_and_no_credentials_are_told_apart(
     assert len(waits) == ATTEMPTS - 1
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(SourceError, match="there are no AWS credentials"):
+    with pytest.raises(SourceError, match="there are no AWS credentials to be used"):
         costs(make_aws(), KeptSink()).round()
     with pytest.raises(SourceError, match="no profile 'nobody'"):
         costs(make_aws(aws_profile="nobody"), KeptSink()).round()

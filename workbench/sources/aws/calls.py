@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from workbench.errors import SourceError
 from workbench.settings import AwsSource
@@ -33,11 +42,15 @@ _ADVICE = {
     "DataUnavailableException": "Cost Explorer has no data for that time yet: switch it on, and give it a day",
     "BillExpirationException": "that time is too long ago: lower history_days",
     "NoSuchBucket": "check export.bucket in the profile",
+    "PreconditionFailed": "AWS has written the export anew meanwhile: run again",
     "NoSuchKey": "the manifest names a file that is gone: wait for the next delivery of the export",
     "ValidationException": "check the source in the profile; hourly costs have to be switched on in Cost Explorer",
 }
 _ELSE = "see AWS's text; `aws sts get-caller-identity` says who is asking"
 _UNAVAILABLE = range(500, 600)
+_NO_CREDENTIALS = (
+    NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError,
+)  # fmt: skip
 
 
 @dataclass
@@ -93,10 +106,10 @@ class Aws:
             except ClientError as error:
                 if not _later(error) or attempt == ATTEMPTS:
                     raise self._told(operation, error, attempt) from error
-            except NoCredentialsError:
+            except _NO_CREDENTIALS as error:
                 raise SourceError(
-                    f"source '{self.source.name}': {operation}: there are no AWS credentials; set AWS_PROFILE or "
-                    "aws_profile in the profile, log in (`aws sso login`), or run where a role is given"
+                    f"source '{self.source.name}': {operation}: there are no AWS credentials to be used ({error}); set "
+                    "AWS_PROFILE, or aws_profile in the profile; log in (`aws sso login`); or run where a role is given"
                 ) from None
             except BotoCoreError as error:
                 if attempt == ATTEMPTS or not _is_network(error):

@@ -3,7 +3,8 @@
 `get_cost_and_usage` as it is: two keys to group by, answers in pages, an exclusive end, hours for the last 14 days only
 and with their times, days else. The last days are read again each time, because AWS restates them: the id of an event
 is a hash of what it speaks of, not of the amount, so that a re-read is an update. What AWS said before and says no
-longer (a tag moved on, a day was read by hours and now as a whole) is sent again with an amount of 0.
+longer (a tag moved on, a day was read by hours and now as a whole, the profile groups otherwise) is sent again with an
+amount of 0.
 """
 
 import json
@@ -96,7 +97,7 @@ class Costs:
 
     def _take(self, span: Span, now: datetime, read: CostsRead) -> None:
         source = self.aws.source
-        collector = f"cost-explorer:{self.aws.account()}:{source.cost_metric}:{'+'.join(source.group_by)}"
+        collector = f"cost-explorer:{self.aws.account()}"  # one an account, however it is grouped: it is the same money
         rows: list[dict[str, Any]] = []
         for page in self._pages(span):
             read.requests += 1
@@ -164,6 +165,7 @@ def rows_of(page: dict[str, Any], source: AwsSource, collector: str, *, hourly: 
                 "timestamp": start if "T" in start else f"{start}T00:00:00Z",
                 "period": "hour" if hourly else "day",
                 "collector": collector,
+                "metric": source.cost_metric,
                 "cost_amount": amount["Amount"],
                 "currency": amount["Unit"],
                 "unit": next((value for key, value in said.items() if key.partition(":")[0] in _OWNER), ""),
@@ -182,7 +184,7 @@ def _value(key: str, value: str) -> str:
 
 
 _ROW = pl.Schema(
-    dict.fromkeys(("timestamp", "period", "collector", "cost_amount", "currency", "unit", "service", "region",
+    dict.fromkeys(("timestamp", "period", "collector", "metric", "cost_amount", "currency", "unit", "service", "region",
                    "project_id", "keys"), pl.String()) | {"estimated": pl.Boolean()}
 )  # fmt: skip
 
@@ -190,9 +192,9 @@ _ROW = pl.Schema(
 def frame_of(rows: list[dict[str, Any]], names: Names) -> pl.DataFrame:
     """Rows as cost events, still as text: `workbench.events.validate` reads them."""
     frame = pl.DataFrame(rows, schema=_ROW)
-    key = ("collector", "period", "timestamp", "keys", "currency")
+    key = ("collector", "metric", "period", "timestamp", "keys", "currency")
     unit = pl.when(pl.col("unit") == "").then(pl.lit(UNALLOCATED)).otherwise(pl.col("unit"))
-    said = pl.struct("collector", "period", "keys", "estimated").struct.json_encode()
+    said = pl.struct("collector", "metric", "period", "keys", "estimated").struct.json_encode()
     return frame.select(
         ids(frame, key),
         "timestamp",

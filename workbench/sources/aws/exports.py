@@ -83,9 +83,11 @@ class Exports:
             Something is missing or broken, or AWS refuses.
         """
         client, name = self._client, self.source_file(manifest)
-        body = self.aws.ask(client, "get_object", Bucket=self._export.bucket, Key=manifest.key)["Body"]
+        held = self.aws.ask(
+            client, "get_object", Bucket=self._export.bucket, Key=manifest.key, IfMatch=f'"{manifest.etag}"'
+        )
         parts = []
-        for number, (bucket, key) in enumerate(files_of(body.read(), self._export.bucket, manifest.key)):
+        for number, (bucket, key) in enumerate(files_of(held["Body"].read(), self._export.bucket, manifest.key)):
             ending = "".join(Path(key).suffixes[-2:])
             parts.append(folder / f"part-{number:05}{ending}")
             self._download(client, bucket, key, parts[-1])
