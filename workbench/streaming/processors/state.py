@@ -1,4 +1,4 @@
-"""What a processor remembers, as frames, and its snapshots: one a business unit, as Arrow streams.
+"""What a processor remembers, as frames, and its snapshots: one a business unit, as Arrow streams behind a checksum.
 
 A unit's snapshot is all that the processor knows of the unit, so a partition's state is the union of its units' last
 snapshots. The watermark too: it is the latest time seen in any unit.
@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+from xxhash import xxh3_64_digest
 
 from workbench.errors import BrokerError
 from workbench.streaming.topics import STATE
@@ -20,6 +21,7 @@ SNAPSHOT_LIMIT = 1_000_000
 
 UNIT = "business_unit"
 _VERSION = b"1"
+_DIGEST = 8  # bytes of the checksum at the start
 _OPTIONS = pa.ipc.IpcWriteOptions()
 _TEXT = pl.CompatLevel.oldest()
 
@@ -59,7 +61,8 @@ class State:
                 sink = sinks.setdefault(unit, pa.BufferOutputStream())
                 with pa.ipc.new_stream(sink, rows.schema.with_metadata(meta), options=_OPTIONS) as stream:
                     stream.write_batch(rows)
-        written = {unit: sink.getvalue().to_pybytes() for unit, sink in sinks.items()}
+        streams = {unit: sink.getvalue().to_pybytes() for unit, sink in sinks.items()}
+        written = {unit: xxh3_64_digest(stream) + stream for unit, stream in streams.items()}
         for unit, snapshot in written.items():
             if len(snapshot) >= SNAPSHOT_LIMIT:
                 raise BrokerError(f"the state of '{self.processor}' for the unit '{unit}' takes {len(snapshot):,} "
@@ -119,8 +122,11 @@ def _by_unit(frame: pl.DataFrame) -> Iterator[tuple[str, Any]]:
 
 def _read(snapshot: bytes, processor: str) -> Iterator[tuple[str, pl.DataFrame]]:
     """The frames in a snapshot, with their names."""
-    source = pa.BufferReader(snapshot)
-    while source.tell() < len(snapshot):
+    digest, streams = snapshot[:_DIGEST], snapshot[_DIGEST:]
+    if digest != xxh3_64_digest(streams):
+        raise ValueError("its checksum is wrong")
+    source = pa.BufferReader(streams)
+    while source.tell() < len(streams):
         table = pa.ipc.open_stream(source).read_all()
         meta = table.schema.metadata or {}
         if (meta.get(b"processor"), meta.get(b"version")) != (processor.encode(), _VERSION):
