@@ -33,6 +33,7 @@ from workbench.pipelines.doctor import Finding, examine
 from workbench.pipelines.produce import Producer, since_of
 from workbench.pipelines.rounds import Stop, StopAsked, back_off, rounds
 from workbench.pipelines.sinks import WarehouseCursors, open_sink
+from workbench.pipelines.streambook import TWO_ROADS_SQL
 from workbench.settings import Settings
 from workbench.warehouse import Warehouse
 
@@ -134,6 +135,7 @@ def test_costs_are_in_the_warehouse_once_however_often_they_are_read(
         again = first.round("aws-costs")
     assert (again["events"], again["withdrawn"], again["failed"]) == (18, 1, False)
     assert money(warehouse) == Decimal("27.9") + Decimal("3.9")
+    assert warehouse.query(TWO_ROADS_SQL).is_empty(), "Cost Explorer is no bill, and is not held against one"
     history = warehouse.query("SELECT cost_amount FROM finops_curated.cost_events_history ORDER BY 1")
     assert history["cost_amount"].to_list() == [Decimal("1.1"), Decimal(2)]
     units = warehouse.query("SELECT business_unit, SUM(cost_amount) AS m FROM finops_curated.cost_events GROUP BY 1")
@@ -167,6 +169,30 @@ def test_money_that_an_export_holds_is_not_taken_from_cost_explorer_too(
     settings = make_profile(f"{AWS}    export: {{bucket: b, prefix: p}}\n")
     with producer(settings, open_warehouse(settings)) as one, pytest.raises(UsageError, match="count it twice"):
         one.round("aws-costs")
+
+
+# CloudWatch
+
+
+@pytest.mark.slow
+def test_utilisation_is_in_the_warehouse_by_resource_and_hour(make_profile: MakeProfile, open_warehouse: Open) -> None:
+    settings = make_profile(f"{AWS}    regions: [eu-west-1]\n")
+    warehouse = open_warehouse(settings)
+    with mock_aws(), producer(settings, warehouse) as one:
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+        ec2 = boto3.client("ec2", "eu-west-1")
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "shop"}]}]
+        image = ec2.describe_images()["Images"][0]["ImageId"]
+        made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags)
+        dimensions = [{"Name": "InstanceId", "Value": made["Instances"][0]["InstanceId"]}]
+        sample = {"MetricName": "CPUUtilization", "Dimensions": dimensions, "Timestamp": hour, "Value": 37.5}
+        boto3.client("cloudwatch", "eu-west-1").put_metric_data(Namespace="AWS/EC2", MetricData=[sample])
+        assert one.round("aws-usage")["events"] == 1
+        assert one.round("aws-usage")["events"] == 1
+    found = warehouse.query(
+        "SELECT timestamp, utilization, business_unit, resource_id FROM finops_curated.resource_events"
+    )
+    assert found.rows() == [(hour, 0.375, "shop", dimensions[0]["Value"])]
 
 
 # Exports
@@ -210,9 +236,11 @@ def test_a_restated_export_replaces_its_period_and_is_read_once(
         assert both_roads() == [Decimal(16)] * 2
         time.sleep(1.05)
         deliver({"i-1": "11", "i-3": "bad", "i-4": "4"})
-        third = one.round("aws-export")
+        s3.put_object(Bucket="acme", Key=manifest.replace("2025-10", "2025-09"), Body="{}")
+        bad, third = one.round("aws-export")["statements"]
+        assert "names no files" in bad["error"], "of another period, which keeps no other from being read"
         assert third["failed"]
-        assert third["statements"][0]["withdrawn"] == 0, "what can't be read may still be said"
+        assert third["withdrawn"] == 0, "what can't be read may still be said"
         assert both_roads() == [Decimal(16)] * 2
     assert list((settings.state / "cache").glob("export-*")) == []
     assert not list(tmp_path.glob("*.csv"))

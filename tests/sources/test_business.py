@@ -32,7 +32,7 @@ def event(number: int, **more: Any) -> bytes:
 
 
 def growing(path: Path, sink: KeptSink, cursors: KeptCursors) -> GrowingFile:
-    return GrowingFile(path, sink, cursors, lambda: NOW)
+    return GrowingFile(path, sink, cursors, lambda: NOW, lambda: False)
 
 
 # A file
@@ -59,6 +59,9 @@ def test_a_file_that_was_replaced_or_cut_is_read_from_its_start(tmp_path: Path) 
     growing(path, sink, cursors).round()
     path.write_bytes(event(5) + b"\n")  # the same file, shorter
     assert growing(path, sink, cursors).round().accepted == 1
+    again = path.read_bytes()
+    path.write_bytes(event(4) + b"\n" + again)  # the same file, as long as it was and more
+    assert growing(path, sink, cursors).round().accepted == 2
     (tmp_path / "new").write_bytes(event(6) + b"\n" + event(7) + b"\n" + event(8) + b"\n")
     (tmp_path / "new").replace(path)
     assert growing(path, sink, cursors).round().accepted == 3
@@ -82,6 +85,14 @@ def test_a_long_file_goes_in_batches_with_a_cursor_after_each(tmp_path: Path, mo
     growing(path, sink, cursors).round()
     assert len(failing.rows) == 20
     assert list(sink.rows) == [f"e-{number}" for number in range(20, 35)]
+
+
+def test_a_long_file_stops_after_a_batch_where_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(business, "BATCH_LINES", 10)
+    path, sink, cursors = tmp_path / "events.jsonl", KeptSink(), KeptCursors()
+    path.write_bytes(b"".join(event(number) + b"\n" for number in range(35)))
+    assert GrowingFile(path, sink, cursors, lambda: NOW, lambda: True).round().accepted == 10
+    assert growing(path, sink, cursors).round().accepted == 25
 
 
 def test_bad_lines_are_refused_with_their_reason_and_the_others_go_on(tmp_path: Path) -> None:
@@ -233,6 +244,12 @@ def test_with_a_token_only_who_shows_it_may_send(endpoint: Callable[..., Client]
         assert TOKEN not in refused.text
     assert client.post("/events", content=event(1), headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert TOKEN not in repr(Endpoint(sink, lambda: NOW, print, TOKEN))
+
+
+def test_a_web_page_cannot_send_events_by_the_browser_of_who_sits_here(endpoint: Callable[..., Client]) -> None:
+    sink = KeptSink()
+    answer = endpoint(sink).post("/events", event(1), {"Origin": "https://example.org", "Content-Type": "text/plain"})
+    assert (answer.status_code, sink.calls) == (403, 0)
 
 
 def test_when_events_cannot_be_delivered_the_sender_is_told_to_come_back(endpoint: Callable[..., Client]) -> None:

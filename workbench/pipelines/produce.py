@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import UsageError, did_you_mean
+from workbench.errors import SourceError, UsageError, did_you_mean
 from workbench.pipelines.rounds import Stop
 from workbench.pipelines.sinks import WarehouseCursors, known_costs
 from workbench.pipelines.statements import load_statement
 from workbench.settings import AwsSource, Settings
 from workbench.sources.aws.calls import Aws
 from workbench.sources.aws.costs import Costs
-from workbench.sources.aws.exports import Exports
+from workbench.sources.aws.exports import Exports, Manifest
 from workbench.sources.aws.usage import Usage
 from workbench.sources.business import GrowingFile, LinesRead, send_stream
 from workbench.sources.focus.lines import Reading
@@ -65,7 +65,7 @@ class Producer:
     def file(self, path: Path, *, last: bool) -> dict[str, Any]:
         """Send what a file of business events has more than last time; `last`: its last line counts without an end."""
         cursors = WarehouseCursors(self.warehouse, BUSINESS)
-        read = GrowingFile(path, self.sink, cursors, _now).round(last=last)
+        read = GrowingFile(path, self.sink, cursors, _now, lambda: self.stop.asked).round(last=last)
         return business_account(str(path), read)
 
     def stream(self) -> dict[str, Any]:
@@ -94,18 +94,25 @@ class Producer:
         if since is not None:
             raise UsageError("--since is not for aws-export: it reads each billing period that AWS has written anew")
         exports = Exports(self._aws(source), self._cursors(source))
-        changed = exports.changed()
         statements = []
-        for manifest in changed:
-            with self._place() as folder:
-                file = exports.fetch(manifest, Path(folder))
+        for manifest in exports.changed():
+            try:
+                statements.append(self._statement(source, exports, manifest))
+            except SourceError as error:  # of one period: the others go on, and this one is tried again next time
                 name = exports.source_file(manifest)
-                reading = Reading(self.settings.names, source.name, name, manifest.modified)
-                statements.append(load_statement(self.road, file, reading, self.settings.limits))
-            exports.done(manifest)
+                statements.append({"file": name, "error": str(error), "failed": True})
             if self.stop.asked:
                 break
         return {"statements": statements, "failed": any(each["failed"] for each in statements)}
+
+    def _statement(self, source: AwsSource, exports: Exports, manifest: Manifest) -> dict[str, Any]:
+        """Load what a manifest names, and remember it."""
+        with self._place() as folder:
+            file = exports.fetch(manifest, Path(folder))
+            reading = Reading(self.settings.names, source.name, exports.source_file(manifest), manifest.modified)
+            account = load_statement(self.road, file, reading, self.settings.limits)
+        exports.done(manifest)
+        return account
 
     def _cursors(self, source: AwsSource) -> WarehouseCursors:
         return WarehouseCursors(self.warehouse, source.name)

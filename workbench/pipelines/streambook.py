@@ -25,7 +25,11 @@ TWO_ROADS_SQL = """
     SELECT COALESCE(l.currency, e.currency) AS currency, COALESCE(l.total, 0) AS by_loader,
            COALESCE(e.total, 0) AS by_broker
     FROM (SELECT BillingCurrency AS currency, SUM(BilledCost) AS total FROM finops_curated.focus_costs GROUP BY 1) l
-    FULL OUTER JOIN (SELECT currency, SUM(cost_amount) AS total FROM finops_curated.cost_events GROUP BY 1) e
+    FULL OUTER JOIN (
+        SELECT currency, SUM(cost_amount) AS total FROM finops_curated.cost_events
+        WHERE metadata IS NULL OR metadata NOT LIKE '%"collector":"cost-explorer:%' -- which is no bill
+        GROUP BY 1
+    ) e
         ON e.currency = l.currency
     ORDER BY 1
 """

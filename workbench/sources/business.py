@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import xxhash
+
 from workbench.checking import Checked
 from workbench.errors import SourceError
 from workbench.events import read_values, validate, with_refused
@@ -26,6 +28,7 @@ LONGEST_LINE = 10_000_000
 _CURSOR = "business"
 _BLOCK = 1 << 20
 _PATIENCE_S = 1.0
+_BEGINNING = 4_096  # bytes
 _MOST_REASONS = 20
 
 
@@ -97,12 +100,14 @@ def _send(batch: Sequence[bytes], sink: Sink, clock: Clock, done: LinesRead) -> 
 
 @dataclass(frozen=True)
 class GrowingFile:
-    """A file of JSON lines that others append to. The cursor is the place in the file, and which file it was."""
+    """A file of JSON lines that others append to. The cursor is the place in the file, and how the file began."""
 
     path: Path
     sink: Sink
     cursors: Cursors
     clock: Clock
+    stop: Callable[[], bool]
+    """Asked after each batch."""
 
     def round(self, *, last: bool = False) -> LinesRead:
         """Send what has been added since; a line without an end is still being written, unless this is the `last` time.
@@ -117,12 +122,14 @@ class GrowingFile:
         done = LinesRead()
         try:
             with self.path.open("rb") as file:
-                start = self._start(file)
+                start = self._start()
                 file.seek(start)
                 for batch, after in _whole_lines(file, start, last=last):
                     if batch:
                         _send(batch, self.sink, self.clock, done)
-                    self.cursors.set(self._key, json.dumps([_identity(file), after]))
+                    self.cursors.set(self._key, json.dumps([after, _beginning(self.path, after)]))
+                    if self.stop():
+                        break
         except OSError as error:
             raise SourceError(f"{self.path}: can't be read ({error.strerror})") from error
         return done
@@ -131,19 +138,18 @@ class GrowingFile:
     def _key(self) -> str:
         return f"{_CURSOR}:{self.path.absolute()}"
 
-    def _start(self, file: BinaryIO) -> int:
+    def _start(self) -> int:
+        """Where to go on: at the start where the file is another one, by what it begins with, or was cut."""
         held = self.cursors.get(self._key)
-        if held is None:
-            return 0
-        identity, place = json.loads(held)
-        size = self.path.stat().st_size
-        return int(place) if identity == _identity(file) and place <= size else 0
+        place, beginning = json.loads(held) if held else (0, "")
+        same = self.path.stat().st_size >= place and _beginning(self.path, place) == beginning
+        return int(place) if same else 0
 
 
-def _identity(file: BinaryIO) -> str:
-    """Which file it is: another one under the same name is another file."""
-    about = os.fstat(file.fileno())
-    return f"{about.st_dev}:{about.st_ino}"
+def _beginning(path: Path, place: int) -> str:
+    """A hash of what a file begins with, up to a place. (A number of the file system's may come again.)"""
+    with path.open("rb") as file:
+        return xxhash.xxh3_64_hexdigest(file.read(min(place, _BEGINNING)))
 
 
 def _whole_lines(file: BinaryIO, here: int, *, last: bool) -> Iterator[tuple[list[bytes], int]]:

@@ -134,6 +134,8 @@ class Endpoint:
         return {"accepted": checked.valid.height, "rejected": checked.rejected.height, "reasons": reasons}
 
     def _authorise(self, request: "Request") -> None:
+        if "origin" in request.headers:
+            raise _Refusal(403, "a web page may not send events")  # any page could, by the browser of who sits here
         if self.token is None:
             return
         kind, _, shown = request.headers.get("authorization", "").partition(" ")

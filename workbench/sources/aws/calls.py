@@ -62,7 +62,9 @@ class Aws:
     source
         Its `aws_profile` and `endpoint_url` count.
     wait
-        Sleeps; is told to by `random`, so that several producers do not come back together.
+        Sleeps; raises what ends the run where it is asked to stop.
+    chance
+        A random number from 0 to 1, so that several producers do not come back together.
     """
 
     source: AwsSource
@@ -137,6 +139,10 @@ class Aws:
             seen.add(following)
             answer = self.ask(client, operation, **request, **{token: following})
             yield answer
+
+    def rest(self) -> None:
+        """A place between two deliveries where a run may end: `wait` raises there if it is asked to stop."""
+        self.wait(0.0)
 
     def account(self) -> str:
         """The number of the account whose credentials are used."""

@@ -84,6 +84,7 @@ class Costs:
         start = since or self._start(now)
         read = CostsRead(start, start)
         for span in spans(start, now, hourly=source.granularity == "hourly"):
+            self.aws.rest()
             self._take(span, now, read)
             self.cursors.set(CURSOR, span.end.isoformat())
             read.end = span.end
@@ -101,7 +102,13 @@ class Costs:
         rows: list[dict[str, Any]] = []
         for page in self._pages(span):
             read.requests += 1
-            rows += rows_of(page, source, collector, hourly=span.hourly)
+            try:
+                rows += rows_of(page, source, collector, hourly=span.hourly)
+            except (KeyError, TypeError, ValueError) as error:
+                raise SourceError(
+                    f"source '{source.name}': get_cost_and_usage: an answer that is not understood ({error!r}), of "
+                    "which nothing was taken"
+                ) from error
         frame = frame_of(rows, self.names)
         before = self.known(collector, span.start, span.end)
         if frame.is_empty() and (before["cost_amount"] != 0).any():

@@ -93,6 +93,7 @@ class Usage:
         while start < end:
             until, before = min(start + _CHUNK_HOURS * _HOUR, end), len(read.failed)
             for first in range(0, len(asked), MOST_QUERIES):
+                self.aws.rest()
                 self._take(region, asked[first : first + MOST_QUERIES], owners, (start, until), read)
             if len(read.failed) > before:
                 return
