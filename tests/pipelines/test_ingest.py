@@ -24,6 +24,7 @@ def held(warehouse: Warehouse, table: str = FOCUS_COSTS, column: str = "BilledCo
     return frame["many"][0], frame["money"][0] or Decimal(0)
 
 
+@pytest.mark.slow
 def test_a_bill_loaded_three_times_shuffled_and_in_overlapping_pieces_gives_the_same_totals(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
@@ -55,6 +56,7 @@ def test_the_whole_lines_and_their_cost_events_have_the_same_ids_and_amounts(
     assert apart["many"][0] == 0
 
 
+@pytest.mark.slow
 def test_one_bad_file_among_ten_is_named_and_the_nine_others_are_loaded(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
@@ -155,6 +157,7 @@ def test_the_totals_of_a_file_add_up_to_what_it_says(
     assert sum(totals["read_total"]) == Decimal(17)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [COST_EVENTS, FOCUS_COSTS])
 def test_the_book_closes_though_a_load_dies_before_the_second_road_or_within_its_transaction(
     tmp_path: Path, make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch, table: str

@@ -148,6 +148,7 @@ def test_the_same_batch_again_changes_nothing(engine: Warehouse) -> None:
     assert total(engine, "same") == 0
 
 
+@pytest.mark.slow
 def test_three_loads_shuffled_and_overlapping_give_the_same_total(engine: Warehouse) -> None:
     given = costs("shuffle", [f"{i}.000000000001" for i in range(200)])
     chance = random.Random(5)

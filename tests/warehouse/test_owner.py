@@ -108,6 +108,7 @@ def test_a_full_disk_is_named(own: Settings) -> None:
     assert f"the disk of {own.state} is full: free some space" in str(error)
 
 
+@pytest.mark.slow
 def test_an_owner_killed_in_the_middle_of_a_merge_leaves_nothing_half_done(
     own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
