@@ -191,6 +191,48 @@ def stream_status(profile: Profile = "demo", as_json: Json = False) -> None:
         print_stream(status)
 
 
+@stream_app.command("run")
+def stream_run(
+    profile: Profile = "kafka",
+    processor: Annotated[
+        list[str] | None, typer.Option(help="windows, spikes, roi, rightsizing; several times. Default: all.")
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(help="Serve /metrics and /healthz there.", metavar="HOST:PORT")
+    ] = "127.0.0.1:9108",
+    batch_s: Annotated[float, typer.Option(help="Seconds that a batch gathers.")] = 0.5,
+    as_json: Json = False,
+) -> None:
+    """Run the stream processors, exactly once, until interrupted: topics in, topics out."""
+    from workbench.pipelines.live import run_stream
+    from workbench.settings import load
+
+    settings = load(profile, check_files=False)
+    done = run_stream(settings, processor or [], metrics, batch_s, lambda text: typer.echo(text, err=True))
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(f"read {done['read']:,}, written {done['written']:,}, dead letters {done['dead']:,}")
+
+
+@stream_app.command("reset")
+def stream_reset(
+    profile: Profile = "kafka",
+    processor: Annotated[list[str] | None, typer.Option(help="Whose state. Default: all.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Read the inputs from their beginning again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget the state of the stream processors; the service must not run."""
+    from workbench.pipelines.live import reset
+    from workbench.settings import load
+
+    forgotten = reset(load(profile, check_files=False), processor or [], replay=replay)
+    if as_json:
+        print_json({"forgotten": forgotten, "replay": replay})
+    else:
+        typer.echo(f"forgot {forgotten} parts of the state" + (", and begins at the first event" if replay else ""))
+
+
 def print_json(value: Any) -> None:  # noqa: ANN401 (any JSON)
     """Print one JSON object on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
