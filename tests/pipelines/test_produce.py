@@ -144,6 +144,7 @@ def test_costs_are_in_the_warehouse_once_however_often_they_are_read(
     assert moved["value"][0] == f"{today + timedelta(days=1)}T00:00:00+00:00"
 
 
+@pytest.mark.slow
 def test_what_was_refused_is_a_dead_letter_and_said_once_a_run(
     make_profile: MakeProfile,
     open_warehouse: Open,
@@ -333,7 +334,8 @@ def started(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_and_the_next_run_goes_on(
     number: int, make_profile: MakeProfile, open_warehouse: Open, tmp_path: Path
 ) -> None:
@@ -359,6 +361,7 @@ def test_a_signal_ends_it_cleanly_and_the_next_run_goes_on(
     assert many["many"][0] == 4
 
 
+@pytest.mark.slow
 def test_the_endpoint_answers_when_events_are_in_the_warehouse_and_ends_on_a_signal(
     make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
