@@ -163,6 +163,15 @@ def test_hours_that_come_late_count_from_the_next_look_on() -> None:
     assert told(records)[1][0] == 11
 
 
+@pytest.mark.parametrize(("arrival", "action"), [(25, "upsize"), (26, "downsize")])
+def test_a_day_is_held_open_for_the_lateness_and_no_longer(arrival: int, action: str) -> None:
+    sizes = RightSizing(window=minutes(1440), limits=Limits(hold=1, coverage_least=0.1, quantile=1))
+    day, late = hours("i-1", [0.3] * DAY), hours("i-1", [0.9], start=5)
+    mark, end = hours("i-2", [0.6], start=arrival), hours("i-2", [0.6], start=30)
+    records, _ = run(sizes, [{"resource": pl.concat([day, mark, late, end])}], close=False)
+    assert records["action"].to_list() == [action]
+
+
 def test_a_resource_that_comes_back_after_long_is_a_new_one_and_is_forgotten_meanwhile() -> None:
     first, again = hours("i-1", [0.3] * DAY * 14), hours("i-1", [0.6] * DAY * 14, start=DAY * 100)
     others = hours("i-2", [0.6] * DAY * 114)

@@ -113,3 +113,22 @@ def test_it_waits_for_the_slower_side_until_that_has_been_idle() -> None:
     assert told(outputs[TOPIC], "cost", "revenue") == [(0, 10, 0)]
     earned, _ = run(roi, [{"business": revenue((10, "7"))}], state)
     assert told(earned, "cost", "revenue", "revision")[:2] == [(0, 10, 7, 1), (10, 10, 7, 1)]
+
+
+def test_a_side_that_runs_far_ahead_does_not_wait_for_ever_and_no_sum_is_lost() -> None:
+    roi = Roi(ahead=timedelta(hours=6))
+    spent, earned = (side(*((10 * number, "1") for number in range(600))) for side in (cost, revenue))
+    _, state = run(roi, [{"cost": spent}], close=False)
+    assert sum(rows.height for rows in state.frames.values()) < 300
+    parts = [{"cost": spent}, {"business": earned[:300]}, {"business": earned[300:]}]
+    records, _ = run(roi, parts)
+    assert records.select(pl.sum("delta_cost", "delta_revenue")).row(0) == (600, 600)
+    within = records.filter(~pl.col("beyond_horizon"))
+    assert within.unique([*KEY, "revision"]).height == within.height
+
+
+def test_within_that_distance_it_does_not_matter_which_side_is_read_first() -> None:
+    spent, earned = (side(*((10 * number, "1") for number in range(100))) for side in (cost, revenue))
+    together, _ = run(Roi(), [{"cost": spent, "business": earned}])
+    for parts in ([{"cost": spent}, {"business": earned}], [{"business": earned}, {"cost": spent}]):
+        assert run(Roi(), parts)[0].equals(together)

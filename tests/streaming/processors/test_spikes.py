@@ -112,6 +112,23 @@ def test_what_comes_late_is_judged_by_what_was_expected_then_and_teaches_nothing
     assert state["baselines"]["level"][0] == pytest.approx(10)
 
 
+@pytest.mark.parametrize(("arrival", "judged"), [(30 + 13, ["raised"]), (30 + 14, [])])
+def test_a_judged_bucket_is_remembered_to_the_horizon_and_no_longer(arrival: int, judged: list[str]) -> None:
+    steady = series(*["10"] * 31)
+    parts = [steady, series("0", start=arrival), series("90", start=30), series("0", start=arrival + 1)]
+    records, _ = run(Spikes(), [{"cost": part} for part in parts], close=False)
+    assert records["status"].to_list() == judged
+
+
+@settings(max_examples=12)
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from([1, 2, 5, -3])), min_size=8, max_size=16))
+def test_buckets_are_judged_in_the_order_in_which_they_are_first_known(values: list[tuple[int, int]]) -> None:
+    spikes = Spikes(rule=Rule(least_history=1, ratio=1.1, floor=0, deviations=0, weight=0.5), horizon=minutes(40))
+    events = cost(*((5 * bucket, str(amount)) for bucket, amount in values))
+    one_by_one, _ = run(spikes, [{"cost": events[row : row + 1]} for row in range(events.height)])
+    assert one_by_one.equals(run(spikes, [{"cost": events}])[0])
+
+
 def test_currencies_and_services_are_judged_apart() -> None:
     dear = series(*["1000"] * 30, currency="EUR")
     other = series(*["1000"] * 30, service="storage")

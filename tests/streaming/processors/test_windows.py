@@ -132,6 +132,14 @@ def test_the_last_window_closes_by_the_clock_once_nothing_came_for_a_while() -> 
     assert told(records) == [(at(0), 3, 2, 1)], "what comes after it was closed is a correction"
 
 
+def test_event_time_goes_on_as_fast_as_the_clock_and_not_faster() -> None:
+    windows = Windows(lateness=minutes(60), idle=minutes(2))
+    _, state = run(windows, [{"cost": cost((0, "1"), (10, "1"), (62, "1"))}], close=False)
+    for waited, closed in ((0, 0), (3, 1), (12, 0), (13, 1)):
+        outputs, state = windows.advance(state, START + minutes(waited))
+        assert outputs["finops.cost.aggregations"].height == closed, waited
+
+
 def test_events_make_the_clock_wait_again() -> None:
     windows = Windows(idle=minutes(2))
     state = windows.empty()

@@ -40,6 +40,9 @@ class Watermarked(ABC):
         How long a bucket is held open for events out of order; a whole number of buckets.
     idle
         How long nothing has to come before the clock takes over (`advance`).
+    ahead
+        How far one kind may run ahead of another, so that what waits has an end; the watermark of the slower one then
+        follows at this distance, and what comes of it is late. Only beyond it does it matter what was read first.
     """
 
     name: ClassVar[str]
@@ -48,6 +51,7 @@ class Watermarked(ABC):
     bucket: timedelta = timedelta(minutes=5)
     lateness: timedelta = timedelta(minutes=5)
     idle: timedelta = timedelta(minutes=1)
+    ahead: timedelta = timedelta(days=1)
 
     @property
     @abstractmethod
@@ -121,9 +125,11 @@ class Watermarked(ABC):
 
     def _tell(self, state: State) -> tuple[Outputs, State]:
         marks = watermarks(state["marks"])
-        if len(marks) < len(self.kinds):
-            return self.settle(state, _NEVER)
-        return self.settle(state, min(marks.values()) // (self.bucket // _US))
+        least = max(marks.values(), default=_NEVER) - self.ahead // _US
+        if marks and (behind := [kind for kind in self.kinds if marks.get(kind, _NEVER) < least]):
+            state = state.having(marks=self._moved(state, dict.fromkeys(behind, least)))
+        slowest = min(max(marks.get(kind, _NEVER), least) for kind in self.kinds)
+        return self.settle(state, slowest // (self.bucket // _US))
 
 
 def micros(time: datetime) -> int:
