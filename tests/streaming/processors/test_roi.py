@@ -115,6 +115,16 @@ def test_it_waits_for_the_slower_side_until_that_has_been_idle() -> None:
     assert told(earned, "cost", "revenue", "revision")[:2] == [(0, 10, 7, 1), (10, 10, 7, 1)]
 
 
+def test_an_idle_side_follows_the_other_and_does_not_run_ahead_by_the_clock() -> None:
+    roi = Roi(idle=minutes(1))
+    _, state = run(roi, [{"cost": cost((0, "1")), "business": revenue((0, "1"))}], close=False)
+    _, state = roi.advance(state, START)
+    _, state = roi.step({"cost": cost((50, "1"))}, state)
+    outputs, state = roi.advance(state, START + minutes(600))
+    assert told(outputs[TOPIC], "cost", "revenue") == [(0, 1, 1)]
+    assert set(state["marks"].filter(kind="business")["seen"]) == set(state["marks"].filter(kind="cost")["seen"])
+
+
 def test_a_side_that_runs_far_ahead_does_not_wait_for_ever_and_no_sum_is_lost() -> None:
     roi = Roi(ahead=timedelta(hours=6))
     spent, earned = (side(*((10 * number, "1") for number in range(600))) for side in (cost, revenue))

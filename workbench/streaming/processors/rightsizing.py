@@ -158,7 +158,8 @@ class RightSizing(Watermarked):
     def settle(self, state: State, upto: int) -> tuple[Outputs, State]:
         """Look at the days that are over."""
         over = pl.col("due") <= upto
-        hours = state["pending"].filter(over & pl.col("level").is_not_null())
+        late_by = pl.col("epoch") // HOURS - pl.col("bucket") // HOURS
+        hours = state["pending"].filter(over & pl.col("level").is_not_null() & (late_by < self._kept))
         in_time = hours.select(*_BY, due=self._looked(pl.col("bucket"))).filter(pl.col("due") > hours["epoch"])
         looks = pl.concat([state["looks"], in_time]).unique(maintain_order=True)
         resources, told, since = state["resources"], [_WRITTEN.to_frame()], _NEVER

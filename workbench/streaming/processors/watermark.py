@@ -98,7 +98,8 @@ class Watermarked(ABC):
         noted = replace(state, clocks=clocks)
         if not waited or not marks:
             return self._tell(noted)
-        lead = max(mark + waited.get(kind, 0) for kind, mark in marks.items())
+        coming = [mark for kind, mark in marks.items() if kind not in waited]
+        lead = max(coming or [mark + waited[kind] for kind, mark in marks.items()])
         moved = noted.having(marks=self._moved(state, dict.fromkeys(waited, lead)))
         outputs, after = self._tell(moved)
         if not any(frame.height for frame in outputs.values()):
