@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.streaming.processors.streams import START, frame, hours, minutes, run
 from workbench.errors import EventError
@@ -103,12 +105,12 @@ def test_advice_that_no_longer_holds_is_taken_back() -> None:
 
 
 def test_confidence_grows_with_coverage_and_with_the_margin() -> None:
-    def sure(coverage: float, quantile: float, given: int, off: int = 0) -> float:
+    def sure(coverage: float, quantile: float, action: int, off: int = 0) -> float:
         use = Use(np.array([quantile]), np.array([0.1]), np.array([coverage]), np.array([off]))
-        return float(confidence(use, np.array([given]), Limits())[0])
+        return float(confidence(use, np.array([action]), Limits())[0])
 
-    for given, weak, strong in ((DOWNSIZE, 0.39, 0.1), (UPSIZE, 0.86, 0.99), (TERMINATE, 0.03, 0.0)):
-        assert 0 < sure(0.5, weak, given) < sure(1, weak, given) < sure(1, strong, given) <= 1
+    for action, weak, strong in ((DOWNSIZE, 0.39, 0.1), (UPSIZE, 0.86, 0.99), (TERMINATE, 0.03, 0.0)):
+        assert 0 < sure(0.5, weak, action) < sure(1, weak, action) < sure(1, strong, action) <= 1
     assert sure(1, 0.5, SCHEDULE, 50) < sure(1, 0.5, SCHEDULE, 120)
 
 
@@ -181,13 +183,28 @@ def test_a_resource_that_comes_back_after_long_is_a_new_one_and_is_forgotten_mea
     assert advice(first, again, others, window=sizes.window)["action"].to_list() == ["downsize"]
 
 
-def test_what_comes_later_than_the_window_is_long_does_not_wake_what_was_forgotten() -> None:
+_reports = st.tuples(st.integers(0, 3), st.integers(-80, 3), st.sampled_from([0.02, 0.3, 0.95, None]), st.booleans())
+
+
+@settings(max_examples=12)
+@given(st.lists(_reports, min_size=8, max_size=20), st.lists(st.booleans(), min_size=20, max_size=20))
+def test_long_silences_and_late_hours_are_the_same_however_they_are_cut(
+    reports: list[tuple[int, int, float | None, bool]], ends: list[bool]
+) -> None:
     sizes = RightSizing(window=minutes(2 * 1440), limits=Limits(coverage_least=0, hold=1))
-    late = pl.concat([hours("i-1", [0.3], start=DAY * day) for day in (5, 7, 9, 11, 12)])
-    ends = hours("i-2", [0.6], start=DAY * 14)
-    parts = [hours("i-1", [0.3] * DAY * 4), hours("i-2", [0.6] * 2, start=DAY * 12), pl.concat([late, ends])]
-    cut, _ = run(sizes, [{"resource": part} for part in parts])
-    assert cut.equals(run(sizes, [{"resource": pl.concat(parts)}])[0])
+    hour, parts = 0, [hours("i-0", [0.3])]
+    for ahead, behind, use, other in reports:
+        hour += 11 * ahead
+        late = hours("i-1" if other else "i-0", [use or 0.3], start=max(hour + behind, 0))
+        parts += [late if use else late.with_columns(resource_type=pl.lit("huge")), hours("i-2", [0.6], start=hour)]
+    groups: list[list[pl.DataFrame]] = [[]]
+    for part, end in zip(parts, [*ends, *ends, False], strict=False):
+        groups[-1].append(part)
+        groups += [[]] if end else []
+    cut = [{"resource": pl.concat(group)} for group in groups if group]
+    whole = run(sizes, [{"resource": pl.concat(parts)}])[0]
+    assert run(sizes, cut)[0].equals(whole)
+    assert run(sizes, [{"resource": part} for part in parts])[0].equals(whole)
 
 
 def test_the_state_of_a_resource_takes_less_than_a_kilobyte() -> None:

@@ -135,7 +135,7 @@ class RightSizing(Watermarked):
     @property
     def frames(self) -> Mapping[str, pl.Schema]:
         """Columns of the state."""
-        progress = {name: pl.Int64() for name in ("day", *_PROGRESS)}
+        progress = {name: pl.Int64() for name in ("hour", "looked", *_PROGRESS)}
         ring = pl.Array(pl.UInt8(), self._kept * HOURS)
         return {"marks": MARKS, "pending": _PENDING, "looks": _LOOKS,
                 "resources": pl.Schema({**_KNOWN, **progress, "ring": ring})}  # fmt: skip
@@ -149,9 +149,12 @@ class RightSizing(Watermarked):
         """Keep use until the hour is over in which it arrived."""
         mark = watermarks(state["marks"]).get(kind)
         used = {"level": (pl.col("utilization").max() * STEPS).ceil().clip(0, STEPS).cast(pl.UInt8)}
-        latest = {name: pl.col(name).drop_nulls().last() for name in ("service", "resource_type")}
-        price = {"price": pl.col("cost_estimate").drop_nulls().last()}
-        arrived = arrivals(frame, mark, self.bucket, _BY, used | latest | price)
+        latest = {
+            "service": pl.last("service"),
+            "resource_type": pl.last("resource_type"),
+            "price": pl.last("cost_estimate"),
+        }
+        arrived = arrivals(frame, mark, self.bucket, _BY, used | latest)
         new = arrived.with_columns(due=pl.col("epoch") + 1).sort("epoch", *_BY, "bucket").select(_PENDING.names())
         return state.having(marks=marked(state["marks"], kind, arrived), pending=pl.concat([state["pending"], new]))
 
@@ -169,8 +172,10 @@ class RightSizing(Watermarked):
             told.append(records)
             since = due
         resources = self._noted(resources, hours.filter(pl.col("epoch") >= since))
-        # So long after its last hour, a resource that comes back is a new one anyway.
-        living = resources.filter(pl.col("day") + 2 * self._kept > upto // HOURS)
+        # A resource that comes back so long after its last hour and look is a new one anyway.
+        next_day = (upto - self._open) // HOURS
+        last = pl.max_horizontal(pl.col("hour") // HOURS, "looked")
+        living = resources.filter(last + self._kept > next_day)
         return {TOPIC: pl.concat(told)}, state.having(
             pending=state["pending"].filter(~over), looks=looks.filter(~over), resources=living
         )
@@ -183,46 +188,51 @@ class RightSizing(Watermarked):
         """Write hours into the rings of their resources."""
         if hours.is_empty():
             return resources
-        latest = [pl.col(name).drop_nulls().last().alias(f"{name}_now") for name in _LATEST]
-        new = hours.group_by(_BY).agg(*latest, day_now=pl.max("bucket") // HOURS)
-        both = resources.join(new, on=_BY, how="full", coalesce=True, nulls_equal=True).sort(_BY).with_columns(
-            day_now=pl.max_horizontal("day", "day_now"))  # fmt: skip
-        gone = pl.col("day").is_null() | (pl.col("day_now") - pl.col("day") >= self._kept)
+        latest = [pl.last(name).alias(f"{name}_now") for name in _LATEST]
+        new = hours.sort("bucket", "epoch", maintain_order=True).group_by(_BY).agg(*latest, hour_now=pl.max("bucket"))
+        both = resources.join(new, on=_BY, how="full", coalesce=True, nulls_equal=True).sort(_BY)
+        newer = (pl.col("hour_now") >= pl.col("hour")).fill_null(pl.col("hour").is_null())
         both = both.with_columns(
-            *(pl.coalesce(f"{name}_now", name).alias(name) for name in _LATEST),
-            *(pl.when(gone).then(0).otherwise(name).cast(pl.Int64).alias(name) for name in _PROGRESS),
+            *(pl.when(newer).then(f"{name}_now").otherwise(name).alias(name) for name in _LATEST),
+            *(pl.col(name).fill_null(0) for name in _PROGRESS),
+            hour_now=pl.max_horizontal("hour", "hour_now"),
         )
         rings = self._rings(both)
-        rows = hours.join(both.select(*_BY, "day_now").with_row_index("row"), on=_BY, how="left", nulls_equal=True)
-        places = rows["bucket"] - (rows["day_now"] + 1 - self._kept) * HOURS
+        rows = hours.join(both.select(*_BY, "hour_now").with_row_index("row"), on=_BY, how="left", nulls_equal=True)
+        places = rows["bucket"] - (rows["hour_now"] // HOURS + 1 - self._kept) * HOURS
         at = rows["row"].to_numpy().astype(np.int64)
         noted(rings, at, places.to_numpy(), rows["level"].to_numpy())
         ring = pl.Series("ring", rings, dtype=resources.schema["ring"])
-        return both.with_columns(ring, day=pl.col("day_now")).select(resources.columns)
+        return both.with_columns(ring, hour="hour_now").select(resources.columns)
 
     def _rings(self, both: pl.DataFrame) -> Rings:
-        """The rings, slid so that they end with `day_now`."""
+        """The rings, slid so that they end with the day of `hour_now`."""
         rings = np.full((both.height, self._kept * HOURS), UNKNOWN, np.uint8)
         known = both["ring"].is_not_null()
-        held = both.filter(known)
-        if held.height:
-            rings[known.to_numpy()] = slid(held["ring"].to_numpy(), (held["day_now"] - held["day"]).to_numpy())
+        old = both.filter(known)
+        if old.height:
+            days = (old["hour_now"] // HOURS - old["hour"] // HOURS).to_numpy()
+            rings[known.to_numpy()] = slid(old["ring"].to_numpy(), days)
         return rings
 
     def _look(self, resources: pl.DataFrame, looks: pl.DataFrame, due: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Look at the resources of which a day told."""
         day = (due - self._open) // HOURS - 1
         here = looks.select(_BY).join(resources, on=_BY, how="left", nulls_equal=True).sort(_BY)
+        known = (day - pl.col("looked") < self._kept).fill_null(value=False)  # else it is a new one
+        here = here.with_columns(
+            *(pl.when(known).then(name).otherwise(0).alias(name) for name in _PROGRESS), looked=pl.lit(day, pl.Int64)
+        )
         rows = priced(here, self._ladder, self.size_ratio)
-        rings = window(here["ring"].to_numpy(), (here["day"] - day).to_numpy(), self._window)
+        rings = window(here["ring"].to_numpy(), (here["hour"] // HOURS - day).to_numpy(), self._window)
         before, candidate, days = (rows[name].to_numpy() for name in _PROGRESS)
         use = use_of(rings, day, self.limits)
         wanted = advise(use, before, rows["down_saves"].to_numpy(), rows["up_possible"].to_numpy(), self.limits)
         now = held(wanted, before, candidate, days, self.limits)
         after = rows.with_columns(pl.Series(name, of) for name, of in zip(_PROGRESS, now, strict=True))
         others = resources.join(here, on=_BY, how="anti", nulls_equal=True, maintain_order="left")
-        known = pl.concat([others, after.select(resources.columns)]).sort(_BY)
-        return self._written(after, before, use, due), known
+        told = pl.concat([others, after.select(resources.columns)]).sort(_BY)
+        return self._written(after, before, use, due), told
 
     def _written(self, after: pl.DataFrame, before: Ints, use: Use, due: int) -> pl.DataFrame:
         """The advice that changed."""
