@@ -14,6 +14,8 @@ from workbench.settings import DemoSource, Settings
 from workbench.sources.focus import read_focus
 from workbench.warehouse import Warehouse, stop
 
+pytestmark = pytest.mark.slow  # each test has a warehouse of its own
+
 SOURCE = DemoSource(name="shop", days=12, seed=4, end=date(2025, 11, 3), workloads=8, orders_per_day=40, metric_days=1)
 
 

@@ -18,6 +18,8 @@ from workbench.pipelines.ingest import ingest
 from workbench.settings import Settings, load
 from workbench.warehouse import Warehouse, stop
 
+pytestmark = pytest.mark.slow  # each test has a warehouse of its own
+
 FEE = dict(zip(HEADER, line("fee", 1, "420"), strict=True))
 FEE |= {"ChargeCategory": "Purchase", "ChargePeriodEnd": "2025-11-01 00:00:00"}
 FIRST = Decimal(BILL[0][HEADER.index("BilledCost")])  # r0 on day 1, restated to 500

@@ -96,6 +96,7 @@ def test_a_refused_row_is_kept_with_its_reason_and_the_rest_is_loaded(
     assert held(warehouse)[1] == Decimal(3)
 
 
+@pytest.mark.slow
 def test_an_unchanged_file_is_not_read_again_unless_it_is_asked_for(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
@@ -110,6 +111,7 @@ def test_an_unchanged_file_is_not_read_again_unless_it_is_asked_for(
     assert held(warehouse) == (len(BILL) + 1, WHOLE + 7)
 
 
+@pytest.mark.slow
 def test_a_restated_bill_replaces_the_amount_and_the_book_still_closes(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
@@ -128,6 +130,7 @@ def test_a_restated_bill_replaces_the_amount_and_the_book_still_closes(
     assert history["BilledCost"].to_list() == [Decimal(10)]
 
 
+@pytest.mark.slow
 def test_other_unit_names_in_the_profile_reach_lines_that_are_known_already(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
@@ -142,6 +145,7 @@ def test_other_unit_names_in_the_profile_reach_lines_that_are_known_already(
     assert held(warehouse) == (len(BILL), WHOLE)
 
 
+@pytest.mark.slow
 def test_the_totals_of_a_file_add_up_to_what_it_says(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:

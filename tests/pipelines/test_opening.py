@@ -16,6 +16,8 @@ from workbench.pipelines.ingest import ingest
 from workbench.settings import Settings
 from workbench.warehouse import Warehouse
 
+pytestmark = pytest.mark.slow  # each test has a warehouse of its own
+
 Open = Callable[[Settings], Warehouse]
 
 

@@ -118,6 +118,7 @@ def test_a_cursor_is_one_row_and_belongs_to_its_source(make_profile: MakeProfile
 # Cost Explorer
 
 
+@pytest.mark.slow
 def test_costs_are_in_the_warehouse_once_however_often_they_are_read(
     make_profile: MakeProfile,
     open_warehouse: Open,
@@ -257,6 +258,7 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     return int(ended.value.code or 0), out, err
 
 
+@pytest.mark.slow
 def test_business_events_of_a_file_are_produced_once(
     make_profile: MakeProfile, open_warehouse: Open, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

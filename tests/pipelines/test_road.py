@@ -73,7 +73,6 @@ def test_what_is_carried_is_in_the_table_and_accounted_for(profile: Settings, op
     assert (book["events_per_s"] > 0).all()
 
 
-@pytest.mark.slow
 def test_frames_files_and_values_are_carried_alike_and_none_at_all_too(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open
 ) -> None:
@@ -92,7 +91,6 @@ def test_frames_files_and_values_are_carried_alike_and_none_at_all_too(
     assert {done for _, done, total in seen if done <= total} >= {0, 100, 200}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "column"), [("business", "revenue_impact"), ("resource", "cost_estimate")])
 def test_each_kind_of_event_has_its_topic_and_its_table(
     kind: str, column: str, make_profile: MakeProfile, open_warehouse: Open
@@ -209,7 +207,6 @@ def test_two_producers_of_the_same_bill_at_once_change_nothing(
 # What stands in the way
 
 
-@pytest.mark.slow
 def test_a_dead_broker_is_one_error_that_names_it_and_nothing_is_in_the_book(
     tmp_path: Path, make_profile: MakeProfile, open_warehouse: Open, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,7 +226,6 @@ def test_a_dead_broker_is_one_error_that_names_it_and_nothing_is_in_the_book(
         assert "Traceback" not in out + err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble", [OSError("no space left on device"), WarehouseError("the warehouse refused: disk full")]
 )
@@ -273,6 +269,8 @@ from workbench.pipelines.ingest import ingest
 from workbench.settings import load
 from workbench.streaming.reader import TopicReader
 from workbench.warehouse import Warehouse
+
+pytestmark = pytest.mark.slow  # each test has a warehouse of its own
 
 TopicReader.commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 settings = load(sys.argv[1])

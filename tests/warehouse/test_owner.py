@@ -68,6 +68,7 @@ def wait_for(what: object, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_owner_is_replaced_by_the_next_question(own: Settings) -> None:
     with warehouse.session(own) as found:
         found.merge(costs("kill", ["1.5", "2"]), "cost_events")
