@@ -29,6 +29,8 @@ from workbench.settings import Settings
 from workbench.streaming.feed import Values, values_of
 from workbench.warehouse import Warehouse
 
+pytestmark = pytest.mark.slow  # each test has a warehouse of its own
+
 Open = Callable[[Settings], Warehouse]
 SOURCES = "sources:\n  - name: bills\n    path: bills\n"
 OBSERVED = datetime(2025, 11, 1, tzinfo=UTC)
@@ -269,8 +271,6 @@ from workbench.pipelines.ingest import ingest
 from workbench.settings import load
 from workbench.streaming.reader import TopicReader
 from workbench.warehouse import Warehouse
-
-pytestmark = pytest.mark.slow  # each test has a warehouse of its own
 
 TopicReader.commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 settings = load(sys.argv[1])

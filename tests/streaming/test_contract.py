@@ -135,6 +135,7 @@ def test_what_cannot_be_read_is_a_dead_letter_with_its_reason_and_the_original_b
         assert headers["offset"] == str(letters[value].offset)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("message", "reason"),
     [

@@ -22,6 +22,8 @@ from workbench.streaming.producer import EventProducer
 from workbench.streaming.reader import TopicReader, reading
 from workbench.streaming.topics import COST, ROAD, Topic
 
+pytestmark = pytest.mark.slow  # each test starts a broker, and waits for what does not come
+
 
 @pytest.fixture
 def incompressible() -> list[bytes]:

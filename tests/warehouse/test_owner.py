@@ -27,6 +27,8 @@ from workbench.settings import Settings
 from workbench.warehouse import client
 from workbench.warehouse.place import Place
 
+pytestmark = pytest.mark.slow  # each test starts owners of its own
+
 ROOT = Path(__file__).parents[2]
 
 

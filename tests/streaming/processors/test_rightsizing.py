@@ -186,6 +186,7 @@ def test_a_resource_that_comes_back_after_long_is_a_new_one_and_is_forgotten_mea
 _reports = st.tuples(st.integers(0, 3), st.integers(-80, 3), st.sampled_from([0.02, 0.3, 0.95, None]), st.booleans())
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.lists(_reports, min_size=8, max_size=20), st.lists(st.booleans(), min_size=20, max_size=20))
 def test_long_silences_and_late_hours_are_the_same_however_they_are_cut(
