@@ -7,12 +7,8 @@ import polars as pl
 
 from workbench.pipelines.estate import estates
 from workbench.settings import Settings
+from workbench.sources.simulate.write import GRAPH, WORKLOADS
 
-WORKLOADS = pl.Schema(
-    {"workload": pl.String(), "business_unit": pl.String(), "provider": pl.String(), "region": pl.String(),
-     "zone": pl.String(), "kind": pl.String(), "vcpus": pl.Int32(), "entry": pl.Boolean()}
-)  # fmt: skip
-GRAPH = pl.Schema({"caller": pl.String(), "callee": pl.String(), "kind": pl.String()})
 _STANDING = {"workloads": WORKLOADS, "graph": GRAPH}
 
 

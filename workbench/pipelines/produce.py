@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 AWS_KINDS = ("aws-costs", "aws-usage", "aws-export")
 BUSINESS = "business"
-FILE_INTERVAL = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)

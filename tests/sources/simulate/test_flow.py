@@ -29,7 +29,7 @@ def flow(estate: simulate.Estate, effects: dict[tuple[str, str], float] | None =
     running = np.repeat(traffic.instances(estate, users[:, ::60]), 60, axis=1)
     arrays = {}
     for (name, what), value in (effects or {}).items():
-        array = np.full(MINUTES, 1.0 if what in {"latency", "capacity"} else 0.0)
+        array = np.full(MINUTES, 1.0 if what == "latency" else 0.0)
         array[TROUBLE] = value
         arrays[place(estate, name), what] = array
     return propagate(estate, users, running, np.ones((len(estate.workloads), MINUTES)), arrays)
@@ -93,7 +93,7 @@ def test_failing_calls_are_tried_again_and_what_follows_them_is_called_less(shop
 
 
 def test_too_few_processors_make_a_workload_slow_and_shed_load(shop: simulate.Estate) -> None:
-    calm, hit = flow(shop), flow(shop, {("search", "capacity"): 0.2})
+    calm, hit = flow(shop), flow(shop, {("search", "steal"): 0.8})
     search = place(shop, "search")
     assert hit.cpu[search, TROUBLE].min() > 0.99
     assert hit.own_s[search, TROUBLE].mean() > 3 * calm.own_s[search, TROUBLE].mean()

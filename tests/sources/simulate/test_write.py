@@ -76,8 +76,15 @@ def test_traces_sample_and_see_also_those_without_metrics(files: EstateFiles, es
     hidden = {workload.name for workload in estate.workloads if not workload.observed and workload.kind != "batch"}
     assert hidden & set(calls["callee"].cast(pl.String))
     assert (calls["errors"] <= calls["calls"]).all()
-    sampled = {workload.name for workload in estate.workloads if workload.sampling < 1}
-    assert sampled
+    metrics = pl.concat([pl.read_parquet(path) for path in sorted((files.folder / "metrics").glob("*.parquet"))])
+    total = {str(name): count for name, count in metrics.group_by("workload").agg(pl.sum("requests")).iter_rows()}
+    edges = truth(files.folder, "edges").filter(pl.col("caller").is_in(list(total)))
+    assert set(edges["sampling"]) > {1.0}
+    counted = calls.with_columns(pl.col("caller", "callee").cast(pl.String)).group_by("caller", "callee")
+    both = edges.join(counted.agg(pl.sum("calls")), on=["caller", "callee"])
+    for row in both.iter_rows(named=True):
+        made = total[row["caller"]] * row["calls_per_request"]
+        assert row["calls"] / made == pytest.approx(row["sampling"], rel=0.05)
 
 
 def test_graph_and_workloads_name_the_same_and_the_edges_are_the_truths(files: EstateFiles) -> None:

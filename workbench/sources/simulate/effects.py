@@ -33,11 +33,11 @@ def effects_of(happenings: Iterable[Happening], first_minute: int, length: int, 
 
 
 def _add(found: Effects, key: tuple[int, str], values: np.ndarray, inside: np.ndarray) -> None:
-    factor = key[1] in {"latency", "capacity"}
+    factor = key[1] == "latency"
     held = found.setdefault(key, np.full(len(inside), 1.0 if factor else 0.0))
     if factor:
         held[inside] *= values
-    elif key[1] in {"wait_s", "chatter"}:
+    elif key[1] == "chatter":
         held[inside] += values
     else:
         held[inside] = 1.0 - (1.0 - held[inside]) * (1.0 - np.minimum(values, 1.0))

@@ -12,8 +12,8 @@ import numpy as np
 from workbench.sources.simulate.estate import VCPUS, Estate
 
 Effects = Mapping[tuple[int, str], np.ndarray]
-"""(workload, what) → the effect at each minute. What: `latency` and `capacity` (factors), `errors`, `steal`, `loss`,
-`down`, `memory`, `disk` (shares that come on top), `wait_s` (seconds that come on top)."""
+"""(workload, what) → the effect at each minute. What: `latency` (a factor), `errors`, `steal`, `loss`, `down`,
+`memory`, `disk` (shares that come on top)."""
 
 ROUNDS = 2
 INDEPENDENT = 0.7
@@ -113,15 +113,14 @@ class _Model:
         """Seconds in the workload itself, and the share that it does not spoil by itself."""
         workload = self.estate.workloads[node]
         steal = self.effect(node, "steal", 0.0)
-        capacity = self.effect(node, "capacity", 1.0) * (1.0 - steal)
-        busy = self.requests[node] / 60 * workload.cpu_s / (self.processors[node] * capacity)
+        busy = self.requests[node] / 60 * workload.cpu_s / (self.processors[node] * (1.0 - steal))
         self.cpu[node] = np.minimum(np.minimum(busy, 1.0) * (1.0 - steal) + steal, 1.0)
         used = np.minimum(busy, 0.99)
         square = used * used
         queue = 1.0 + 0.6 * square * square / (1.02 - used)
         loss = self.effect(node, "loss", 0.0)
         seconds = workload.latency_s * queue * self.mood[node] * self.effect(node, "latency", 1.0)
-        seconds = seconds + loss * RETRANSMIT_S + self.effect(node, "wait_s", 0.0)
+        seconds = seconds + loss * RETRANSMIT_S
         shed = np.maximum(1.0 - 1.0 / np.maximum(busy, 1e-9), 0.0)
         works = (1.0 - workload.error_rate) * (1.0 - self.effect(node, "errors", 0.0)) * (1.0 - 0.25 * loss)
         works = works * (1.0 - shed) * (1.0 - self.effect(node, "down", 0.0))

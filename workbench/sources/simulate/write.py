@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench.errors import SourceError
+from workbench.sources.estate import MANIFEST
 from workbench.sources.simulate import bill, business, grid, jobs, logs, observe, resource_events, truth, usage
 from workbench.sources.simulate.catalogue import REGIONS
 from workbench.sources.simulate.estate import VCPUS, Estate
@@ -21,7 +22,6 @@ from workbench.sources.simulate.story import Story
 from workbench.sources.simulate.usage import Hourly
 
 Progress = Callable[[str, int, int], None]
-MANIFEST = "estate.json"
 VERSION = 1
 WORKLOADS = pl.Schema(
     {"workload": pl.String(), "business_unit": pl.String(), "provider": pl.String(), "region": pl.String(),
