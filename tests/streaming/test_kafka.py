@@ -250,3 +250,9 @@ def test_a_jump_of_the_clock_stops_nothing(embedded: Broker, monkeypatch: pytest
     monkeypatch.setattr(time, "time", lambda: float(next(clock)) if next(clock) % 3 else 0.0)
     take(embedded, table := Table(), feed=Feed(embedded, COST, [costs(2_000)]))
     assert pl.concat(table.frames)["event_id"].n_unique() == 2_000
+
+
+def test_the_id_of_a_new_cluster_is_never_taken_for_an_option() -> None:
+    from tests.real.kafka.start import cluster_id
+
+    assert not any(cluster_id().startswith("-") for _ in range(2_000))  # one in 64 would

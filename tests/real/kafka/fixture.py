@@ -1,9 +1,7 @@
 """A real Kafka for the tests: the one that KAFKA_BOOTSTRAP_SERVERS names, or one that is started here."""
 
 import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,13 +16,10 @@ def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     if lacking := start.missing():
         pytest.skip(f"no real Kafka: {lacking}, or set KAFKA_BOOTSTRAP_SERVERS")
-    broker = _started(tmp_path_factory.mktemp("kafka"), port := start.free_port())
+    try:
+        start.bring()
+    except (RuntimeError, OSError) as error:
+        pytest.skip(f"no real Kafka: {error}")
+    broker = start.start(port := start.free_port(), tmp_path_factory.mktemp("kafka"))
     yield f"127.0.0.1:{port}"
     start.stop(broker)
-
-
-def _started(data: Path, port: int) -> "subprocess.Popen[bytes]":
-    try:
-        return start.start(port, data)
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no real Kafka: {error}")

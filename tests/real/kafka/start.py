@@ -76,13 +76,20 @@ def start(port: int, data: Path, more: str = "") -> "subprocess.Popen[bytes]":
     properties.write_text(PROPERTIES.format(port=port, controller=free_port(), data=data) + more)
     java = ["java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{libraries()}/*"]
     if not (data / "log" / "meta.properties").exists():
-        name = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        name = cluster_id()
         tool = ["kafka.tools.StorageTool", "format", "-t", name, "-c", str(properties), "--standalone"]
         subprocess.run([*java, *tool], capture_output=True, check=True)
     with (data / "broker.log").open("wb") as log:
         broker = subprocess.Popen([*java, "kafka.Kafka", str(properties)], stdout=log, stderr=log)
     wait(broker, port, data / "broker.log")
     return broker
+
+
+def cluster_id() -> str:
+    """A new cluster's id. One that begins with a hyphen would be taken for an option."""
+    while (name := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return name
 
 
 def wait(broker: "subprocess.Popen[bytes]", port: int, log: Path, seconds: float = 60) -> None:
