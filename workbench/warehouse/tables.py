@@ -63,6 +63,26 @@ RESOURCE_EVENTS = Table(
     content=("cost_estimate", "utilization", *_OWNERS, "metadata"),
 )  # fmt: skip
 
+# What the stream processors tell. Shares and ratios follow from the amounts, and are described, not compared.
+COST_ANOMALIES = Table(
+    "finops_aggregated.cost_anomalies", "window_start", "cost_amount", "currency", key="record_id", labels=(),
+    content=("revision", "status", "resolved", "cost_amount", "expected_amount", "excess_amount", "business_impact",
+             "history", "streak", "detected_at"),
+)  # fmt: skip
+COST_WINDOWS = Table(
+    "finops_aggregated.cost_windows", "window_start", "delta_cost", "currency", key="record_id", labels=(),
+    content=("total_cost", "delta_cost", "events", "late_events", "revision"),
+)  # fmt: skip
+ROI_CALCULATIONS = Table(
+    "finops_aggregated.roi_calculations", "window_start", "delta_cost", "currency", key="record_id", labels=(),
+    content=("cost", "revenue", "gain", "delta_cost", "delta_revenue", "cost_events", "revenue_events", "revision"),
+)  # fmt: skip
+RECOMMENDATIONS = Table(
+    "finops_aggregated.optimization_recommendations", "recommended_at", "monthly_saving", "currency", key="record_id",
+    content=("action", "previous_action", "target_type", "off_hours_per_week", "hourly_price", "monthly_saving"),
+    labels=(),
+)  # fmt: skip
+
 TABLES = {
     table.name: table
     for table in (
@@ -76,7 +96,10 @@ TABLES = {
         Table("finops_staging.stream_runs", "loaded_at"),
         Table("finops_staging.dead_letters", "loaded_at"),
         Table("finops_staging.cursors", "updated_at"),
-        Table("finops_aggregated.cost_anomalies", "detected_at"),
+        COST_ANOMALIES,
+        COST_WINDOWS,
+        ROI_CALCULATIONS,
+        RECOMMENDATIONS,
     )
 }
 """Every table that a frame can be loaded or merged into."""
