@@ -5,7 +5,7 @@ and nothing is lost. Amounts may be negative (credits, refunds), and travel as J
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -103,7 +103,9 @@ _LONGEST_METADATA = 65_536
 _AMOUNTS = ("cost_amount", "revenue_impact", "cost_estimate")
 
 
-def validate(frame: pl.DataFrame, kind: str, *, observed_at: datetime | None = None) -> Checked:
+def validate(
+    frame: pl.DataFrame, kind: str, *, observed_at: datetime | None = None, columns: Iterable[str] | None = None
+) -> Checked:
     """Check all rows of `frame` against the schema of `kind` at once.
 
     Parameters
@@ -114,13 +116,15 @@ def validate(frame: pl.DataFrame, kind: str, *, observed_at: datetime | None = N
         `"cost"`, `"business"` or `"resource"`.
     observed_at
         Used where a row has no `observed_at` of its own (default: now).
+    columns
+        Those that are looked at (default: all), beside what makes an event one: id, time, amount, currency, unit.
 
     Raises
     ------
     EventError
         An unknown kind, or a frame that shares no column with the schema.
     """
-    schema = _schema(kind)
+    schema = _schema(kind, columns)
     if not set(frame.columns) & set(schema):
         raise EventError(f"no column of a {kind} event among {frame.columns[:8]}; expected {list(schema)[:6]}, …")
     observed = (observed_at or datetime.now(UTC)).astimezone(UTC)
@@ -133,10 +137,13 @@ def validate(frame: pl.DataFrame, kind: str, *, observed_at: datetime | None = N
     return split(typed, frame, [*parse_faults(parsed), *_rules(schema)])
 
 
-def _schema(kind: str) -> pl.Schema:
+def _schema(kind: str, columns: Iterable[str] | None = None) -> pl.Schema:
     if kind not in SCHEMAS:
         raise EventError(f"no event kind '{kind}'; there are {list(SCHEMAS)}{did_you_mean(kind, SCHEMAS)}")
-    return SCHEMAS[kind]
+    if columns is None:
+        return SCHEMAS[kind]
+    wanted = {*columns, *_MUST, "business_unit", "observed_at"}
+    return pl.Schema({name: dtype for name, dtype in SCHEMAS[kind].items() if name in wanted})
 
 
 def _column(frame: pl.DataFrame, name: str, dtype: pl.DataType) -> Parsed:
@@ -154,7 +161,8 @@ def _blank_is_null(column: pl.Series) -> pl.Series:
     if column.dtype != _TEXT:
         return column
     stripped = column.str.strip_chars()
-    return stripped.set(stripped == "", None)
+    blank = stripped == ""
+    return stripped.set(blank, None) if blank.any() else stripped
 
 
 def _share(column: pl.Series) -> Parsed:
@@ -213,9 +221,9 @@ def from_json_lines(lines: bytes, kind: str, *, observed_at: datetime | None = N
     return with_refused(validate(read.frame, kind, observed_at=observed_at), read, given)
 
 
-def read_values(given: Sequence[bytes], kind: str) -> Lines:
-    """Read JSON objects, one a value, into a frame of text that `validate` takes."""
-    schema = _schema(kind)
+def read_values(given: Sequence[bytes], kind: str, columns: Iterable[str] | None = None) -> Lines:
+    """Read JSON objects, one a value, into a frame of text that `validate` takes; `columns` as there."""
+    schema = _schema(kind, columns)
     return read_lines(given, schema.names(), [name for name in _AMOUNTS if name in schema])
 
 

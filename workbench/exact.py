@@ -28,6 +28,7 @@ _TIME_FORMATS = (
     "%Y-%m-%dT%H:%M",
     "%Y-%m-%d %H:%M",
 )
+_OUR_FORMAT, _OUR_LENGTH = "%Y-%m-%dT%H:%M:%S.%6fZ", 27
 _MAX_EXPONENT = 60
 _WORTH_IT = 1_000  # values, from which on it is worth looking whether many are the same
 
@@ -61,6 +62,8 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
         return Parsed(column)
     text = as_text(column)
     values = text.cast(dtype, strict=False)
+    if values.null_count() == text.null_count() and _is_plain(text, dtype.scale):
+        return Parsed(values)
     suspects = _suspects(text, values, dtype.scale)
     if not len(suspects):
         return Parsed(values)
@@ -70,6 +73,12 @@ def decimals(column: pl.Series, dtype: pl.Decimal) -> Parsed:
         return Parsed(values)
     reasons = pl.Series(column.name, [None], pl.String).new_from_index(0, len(text))
     return Parsed(values, reasons.scatter(suspects, few.reasons))
+
+
+def _is_plain(text: pl.Series, scale: int) -> bool:
+    """Whether no number is long enough to have too many digits, nor has an exponent: seen at a glance."""
+    longest = text.str.len_bytes().max()
+    return isinstance(longest, int) and longest <= scale + 1 and not text.str.contains("[eE]").any()
 
 
 def _suspects(text: pl.Series, values: pl.Series, scale: int) -> pl.Series:
@@ -115,9 +124,25 @@ def times(column: pl.Series, *, zone_needed: bool) -> Parsed:
     if column.dtype == pl.Date:
         return _zoned(column.cast(pl.Datetime("us")), zone_needed=zone_needed)
     text = as_text(column)
+    if (quick := _as_we_write_them(text)) is not None:
+        return Parsed(quick)
     read = once_each(text, lambda some: _times_with_reasons(some, zone_needed=zone_needed)).struct
     values, reasons = (read.field(name).alias(column.name) for name in ("values", "reasons"))
     return Parsed(values) if reasons.null_count() == len(reasons) else Parsed(values, reasons)
+
+
+def _as_we_write_them(text: pl.Series) -> pl.Series | None:
+    """The times where all are spelled as our own events are, which is read ten times as fast; else None."""
+    lengths = text.str.len_bytes()
+    if lengths.min() != _OUR_LENGTH or lengths.max() != _OUR_LENGTH:
+        return None
+    values = text.str.to_datetime(_OUR_FORMAT, time_unit="us", time_zone="UTC", strict=False, ambiguous="null")
+    if values.null_count() != text.null_count():
+        return None
+    since_1970 = values.to_physical()
+    first, last = since_1970.min(), since_1970.max()
+    within = isinstance(first, int) and isinstance(last, int) and _FIRST_TIME <= first <= last <= _LAST_TIME
+    return values if within else None
 
 
 def _times_with_reasons(text: pl.Series, *, zone_needed: bool) -> pl.Series:

@@ -5,8 +5,9 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import polars as pl
 
 from workbench.checking import REJECTED
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 NUMBER_REASON = "an amount is a JSON number, which loses digits; amounts travel as strings"
 NO_OBJECT_REASON = "is not a JSON object"
+HALF_REASON = "holds half of a surrogate pair, which is no character"
 _FEW = 200  # places
 
 
@@ -32,7 +34,7 @@ def read_lines(given: Sequence[bytes], columns: Sequence[str], amounts: Sequence
     Parameters
     ----------
     given
-        The lines; a line end within one is a blank.
+        The lines; a line end within one is a blank. Of two values for one key the first counts.
     columns
         The columns to read. What a line lacks is null, what it has beyond is left out.
     amounts
@@ -40,12 +42,16 @@ def read_lines(given: Sequence[bytes], columns: Sequence[str], amounts: Sequence
     """
     schema = pl.Schema(dict.fromkeys(columns, pl.String()))
     joined = b"\n".join(given)
-    refused = _numbers(given, joined, amounts)
+    escapes, objects = _escapes_and_objects(joined, len(given))
+    refused = _numbers(given, joined, amounts, escapes=escapes)
+    if escapes:
+        refused |= _halves(given, joined)
     kept = _without(range(len(given)), refused)
     lines, whole = (_without(given, refused), None) if refused else (given, joined)
     frame, broken = _decode(lines, schema, whole)
     refused |= {kept[at]: NO_OBJECT_REASON for at in broken}
-    return Lines(frame, _without(kept, broken), refused)
+    kept = _without(kept, broken)
+    return Lines(_objects_again(frame, [given[at] for at in kept]) if objects else frame, kept, refused)
 
 
 def unread(given: Sequence[bytes], refused: Mapping[int, str]) -> pl.DataFrame:
@@ -55,11 +61,45 @@ def unread(given: Sequence[bytes], refused: Mapping[int, str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=REJECTED, orient="row")
 
 
-def _numbers(given: Sequence[bytes], joined: bytes, amounts: Sequence[str]) -> dict[int, str]:
+def _escapes_and_objects(joined: bytes, count: int) -> tuple[bool, bool]:
+    r"""Whether there may be a `\u…` in the lines, and an object as a value in a line with a backslash.
+
+    Seen at a glance, so that lines without either, which are nearly all, pay nothing for those that have them.
+    """
+    if b"\\" not in joined:
+        return False, False
+    raw = np.frombuffer(joined, np.uint8)
+    escapes = any((raw[at : at + (len(raw) - at) // 2 * 2].view("<u2") == _ESCAPE).any() for at in (0, 1))
+    for start in range(1, len(raw), _PIECE):  # small enough for the processor's cache
+        braces = np.flatnonzero(raw[start : start + _PIECE] == _BRACE)
+        before = raw[braces + (start - 1)]
+        if ((before != _LINE_END) & (before != _QUOTE)).any():
+            return escapes, True
+    return escapes, joined.count(b"\n") >= count  # a line within a line: it may begin with a value
+
+
+_ESCAPE = int.from_bytes(b"\\u", "little")
+_BRACE, _LINE_END, _QUOTE = b'{\n"'
+_PIECE = 64 * 1024
+
+
+def _numbers(given: Sequence[bytes], joined: bytes, amounts: Sequence[str], *, escapes: bool) -> dict[int, str]:
     """The lines in which an amount is a JSON number."""
-    if not any(_as_number(name).search(joined) for name in amounts):
+    patterns = [_as_number(name) for name in amounts if not _all_texts(joined, name)]
+    patterns += [_ESCAPED_NUMBER] if escapes and amounts else []
+    suspicious = [pattern for pattern in patterns if pattern.search(joined)]
+    if not suspicious:
         return {}
-    return {at: NUMBER_REASON for at, line in enumerate(given) if _has_number(line, amounts)}
+    return {at: NUMBER_REASON for at, line in enumerate(given) if _has_number(line, amounts, suspicious)}
+
+
+def _all_texts(joined: bytes, amount: str) -> bool:
+    """Whether a text follows wherever the name stands, in the spelling of most writers: counted faster than searched.
+
+    Within a text a quote is escaped, so that a name there is not counted.
+    """
+    name = f'"{amount}"'.encode()
+    return joined.count(name) == joined.count(name + b':"') or joined.count(name) == joined.count(name + b': "')
 
 
 @functools.cache
@@ -68,9 +108,59 @@ def _as_number(amount: str) -> re.Pattern[bytes]:
     return re.compile(rf'"{amount}"\s*:\s*-?\d'.encode())
 
 
-def _has_number(line: bytes, amounts: Sequence[str]) -> bool:
-    held = _object(line) if any(_as_number(name).search(line) for name in amounts) else None
-    return held is not None and any(isinstance(held.get(name), int | float) for name in amounts)
+_ESCAPED_NUMBER = re.compile(rb'\\u00[4-7][0-9a-fA-F](?:[A-Za-z_]|\\u00[4-7][0-9a-fA-F])*"\s*:\s*-?\d')
+r"""A number under a name that is written with an escape, as `"cost\u005famount"`."""
+
+
+def _has_number(line: bytes, amounts: Sequence[str], suspicious: Sequence[re.Pattern[bytes]]) -> bool:
+    """Whether an amount is a number; if it is given twice, whether one of them is."""
+    if not any(pattern.search(line) for pattern in suspicious):
+        return False
+    try:
+        held = _PAIRS.decode(line.replace(b"\n", b" ").decode())
+    except RecursionError:
+        return True  # too deep to be sure that it is none
+    except ValueError:
+        return False
+    return isinstance(held, _Pairs) and any(name in amounts and isinstance(value, int | float) for name, value in held)
+
+
+def _halves(given: Sequence[bytes], joined: bytes) -> dict[int, str]:
+    """The lines with half of a surrogate pair, which Polars would read as a NUL."""
+    if not _HALF.search(joined):
+        return {}
+    return {at: HALF_REASON for at, line in enumerate(given) if _HALF.search(line) and _no_text(_object(line))}
+
+
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+
+
+def _no_text(held: dict[str, object] | None) -> bool:
+    """Whether something in an object can't be written in UTF-8."""
+    try:
+        json.dumps(held, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _objects_again(frame: pl.DataFrame, lines: Sequence[bytes]) -> pl.DataFrame:
+    """Write objects that stand as values anew, because Polars writes their texts without escaping a quote in them."""
+    found: dict[str, dict[int, str]] = {}
+    for at, line in enumerate(lines):
+        held = _object(line) if b"\\" in line and _OBJECT.search(line) else None
+        for name in frame.columns if held else ():
+            if isinstance(value := held.get(name) if held else None, dict):
+                found.setdefault(name, {})[at] = json.dumps(value, ensure_ascii=False)
+    return frame.with_columns(
+        frame[name].scatter(list(texts), list(texts.values())).alias(name) for name, texts in found.items()
+    )
+
+
+_OBJECT = re.compile(rb'":\s*\{|"\s+:\s*\{')
 
 
 def _decode(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None) -> tuple[pl.DataFrame, Collection[int]]:
@@ -155,19 +245,21 @@ def _read(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None = None
 
 
 def _shapely(lines: Sequence[bytes]) -> bool:
-    """Whether each line begins and ends like an object: looked at before Polars, which would read all until it fails.
+    """Whether each line begins like an object: then it is one row or more, or Polars refuses all.
 
-    It also keeps blank lines out: they would vanish, and two rows of another line could make up for one.
+    It keeps blank lines out: they would vanish, and two rows of another line could make up for one.
     """
-    first, last = b"{}"
-    return all(lines) and set(map(itemgetter(0), lines)) == {first} and set(map(itemgetter(-1), lines)) == {last}
+    return all(lines) and set(map(itemgetter(0), lines)) == {ord("{")}
 
 
 def _object(line: bytes) -> dict[str, object] | None:
+    """What a line holds, of two values for one key the first; None where it is no object."""
     try:
-        held = _PARSER.decode(line.decode())
-    except (ValueError, RecursionError):
+        held = _PARSER.decode(line.replace(b"\n", b" ").decode())
+    except ValueError:
         return None
+    except RecursionError:
+        return {}  # too deep for Python; Polars has the word, alone or among others
     return held if isinstance(held, dict) else None
 
 
@@ -175,4 +267,15 @@ def _no_json(word: str) -> None:
     raise ValueError(f"{word} is no JSON, though Python would take it")
 
 
-_PARSER = json.JSONDecoder(parse_constant=_no_json)
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """An object with all its values, where a key may stand twice."""
+
+    __slots__ = ()
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+_PARSER = json.JSONDecoder(parse_constant=_no_json, object_pairs_hook=_first_of_each)
+_PAIRS = json.JSONDecoder(parse_constant=_no_json, object_pairs_hook=_Pairs)

@@ -1,6 +1,6 @@
 """Messages → checked events, and dead letters with what was wrong: nothing is lost between the two."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -34,18 +34,21 @@ class Decoded:
     read: int
 
 
-def decode(messages: Sequence[Any], kind: str) -> Decoded:
+def decode(messages: Sequence[Any], kind: str, columns: Collection[str] | None = None) -> Decoded:
     """Read a batch of messages (`confluent_kafka.Message`) of events of `kind` at once.
 
     An event that does not say when it was observed was observed when the broker took it: read again it says the same.
-    A message without a key is read; its unit stands in the value.
+    A message without a key is read; its unit stands in the value. `columns`: as for `events.validate`.
     """
-    faults = _envelope_faults(messages)
-    good = [message for at, message in enumerate(messages) if at not in faults] if faults else messages
-    values = [message.value() for message in good]
-    read = events.read_values(values, kind)
+    values = [message.value() for message in messages]
+    faults = _envelope_faults(messages, values)
+    good = messages
+    if faults:
+        good = [message for at, message in enumerate(messages) if at not in faults]
+        values = [value for at, value in enumerate(values) if at not in faults]
+    read = events.read_values(values, kind, columns)
     frame = _observed(read.frame, good, read.kept)
-    checked = events.with_refused(events.validate(frame, kind), read, values)
+    checked = events.with_refused(events.validate(frame, kind, columns=columns), read, values)
     wrong = zip(checked.rejected["row"], checked.rejected["reason"], strict=True)
     dead = [_letter(messages[at], reason) for at, reason in faults.items()]
     dead += [_letter(good[row], reason) for row, reason in wrong]
@@ -54,18 +57,17 @@ def decode(messages: Sequence[Any], kind: str) -> Decoded:
     return Decoded(checked.valid, dead, len(messages))
 
 
-def _envelope_faults(messages: Sequence[Any]) -> dict[int, str]:
+def _envelope_faults(messages: Sequence[Any], values: Sequence[bytes | None]) -> dict[int, str]:
     """What is wrong with messages before anyone looks inside: place → reason."""
     headers = [message.headers() for message in messages]
     faults: dict[int, str] = {}
     if headers.count(HEADERS) < len(headers):
         faults = {at: reason for at, held in enumerate(headers) if held != HEADERS and (reason := _version_fault(held))}
-    sizes = list(map(len, messages))
-    if min(sizes, default=1) == 0:
-        faults |= {at: "the value is null or empty" for at, size in enumerate(sizes) if not size}
-    if max(sizes, default=0) > MESSAGE_LIMIT:
+    if not all(values):
+        faults |= {at: "the value is null or empty" for at, value in enumerate(values) if not value}
+    if max(map(len, filter(None, values)), default=0) > MESSAGE_LIMIT:
         reason = f"the value is longer than {MESSAGE_LIMIT} bytes"
-        faults |= {at: reason for at, size in enumerate(sizes) if size > MESSAGE_LIMIT}
+        faults |= {at: reason for at, value in enumerate(values) if value and len(value) > MESSAGE_LIMIT}
     return faults
 
 
@@ -80,10 +82,12 @@ def _version_fault(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
 
 def _observed(frame: pl.DataFrame, messages: Sequence[Any], kept: Sequence[int]) -> pl.DataFrame:
     """Fill in when the broker took what does not say when it was observed."""
-    if not frame["observed_at"].null_count():
+    given = frame["observed_at"]
+    lacking = given.is_null() | (given.str.strip_chars() == "")
+    if not lacking.any():
         return frame
     taken = [datetime.fromtimestamp(messages[at].timestamp()[1] / 1000, UTC).isoformat() for at in kept]
-    return frame.with_columns(pl.col("observed_at").fill_null(pl.Series(taken, dtype=pl.String)))
+    return frame.with_columns(given.set(lacking, None).fill_null(pl.Series(taken, dtype=pl.String)))
 
 
 def _letter(message: Any, reason: str) -> DeadLetter:  # noqa: ANN401

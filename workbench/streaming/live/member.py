@@ -4,19 +4,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
-import polars as pl
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import DeadLetter, decode
+from workbench.streaming.decode import decode
 from workbench.streaming.live.task import PartitionTask, Step
 from workbench.streaming.processors.processor import Processor
+from workbench.streaming.swift import Sweeper, no_collection, swift_switches
 from workbench.streaming.topics import INPUTS
 
 SESSION_MS = 10_000
+_AT_ONCE = 10_000  # messages taken at a time: the others have to wait until they are made
 LAG_EVERY_S = 2.0
 
 
@@ -36,6 +38,14 @@ class Counts:
     restarts: int = 0
 
 
+class Done(NamedTuple):
+    """What a transaction came to, in messages."""
+
+    read: int
+    dead: int
+    written: int
+
+
 class Member:
     """One consumer of the group, with a task for each partition that it holds.
 
@@ -53,9 +63,9 @@ class Member:
         self.counts = counts or Counts()
         kinds = sorted({kind for processor in processors for kind in processor.kinds})
         self.topics = {broker.topic(INPUTS[kind]): kind for kind in kinds}
+        self.columns = {name for processor in processors for name in processor.columns}
         self._tasks: dict[int, PartitionTask] = {}
-        self._under_way: dict[int, Future[int]] = {}
-        self._steps: dict[int, Step] = {}
+        self._under_way: dict[int, Future[Done]] = {}
         self._trouble: BaseException | None = None
         self._looked = 0.0
 
@@ -75,22 +85,27 @@ class Member:
             Something was not committed; nothing of it is seen. Run again.
         """
         consumer = self._joined()
-        heard = time.monotonic()
-        with ThreadPoolExecutor(8, thread_name_prefix="commit") as pool:
+        with no_collection(), swift_switches(), ThreadPoolExecutor(8, thread_name_prefix="step") as pool:
             try:
-                while not stopped():
-                    messages = self._taken(consumer)
-                    self._settle_done()
-                    self._look_at_lag(consumer)
-                    if messages:
-                        heard = time.monotonic()
-                        self._work(consumer, messages, pool)
-                    elif time.monotonic() - heard > idle_s:
-                        heard = time.monotonic()
-                        self._advance(consumer, pool)
+                self._go_on(consumer, pool, stopped, idle_s)
                 self._settle_all()
             finally:
                 self._leave(consumer)
+
+    def _go_on(self, consumer: Any, pool: ThreadPoolExecutor, stopped: Callable[[], bool], idle_s: float) -> None:  # noqa: ANN401
+        heard, sweeper = time.monotonic(), Sweeper()
+        while not stopped():
+            messages = self._taken(consumer)
+            self._settle_done()
+            self._look_at_lag(consumer)
+            if messages:
+                heard = time.monotonic()
+                self._work(consumer, messages, pool)
+            elif time.monotonic() - heard > idle_s:
+                heard = time.monotonic()
+                self._advance(consumer, pool)
+            del messages
+            sweeper.sweep()
 
     def _joined(self) -> Any:  # noqa: ANN401
         consumer = self.broker.consumer(
@@ -109,59 +124,58 @@ class Member:
 
     def _taken(self, consumer: Any) -> list[Any]:  # noqa: ANN401
         """The next batch; what went wrong in a callback is raised here."""
-        found = consumer.consume(self.batch, timeout=self.batch_s)
-        self.counts.polled = time.monotonic()
-        if self._trouble is not None:
-            raise self._trouble
-        good = []
-        for message in found:
-            error = message.error()
-            if error is None:
-                good.append(message)
-            elif error.fatal() or not error.retriable():
+        found: list[Any] = []
+        limit = time.monotonic() + self.batch_s
+        while len(found) < self.batch and (left := limit - time.monotonic()) > 0:
+            found += consumer.consume(min(self.batch - len(found), _AT_ONCE), timeout=left)
+            self.counts.polled = time.monotonic()
+            if self._trouble is not None:
+                raise self._trouble
+        errors = list(map(Message.error, found))
+        if errors.count(None) == len(errors):
+            return found
+        for message, error in zip(found, errors, strict=True):
+            if error is not None and (error.fatal() or not error.retriable()):
                 raise self.broker.error(error, f"reading {message.topic()}")
-        return good
+        return [message for message, error in zip(found, errors, strict=True) if error is None]
 
     def _work(self, consumer: Any, messages: Sequence[Any], pool: ThreadPoolExecutor) -> None:  # noqa: ANN401
-        """Step each partition's part of a batch, and let it be committed while the next one is read."""
+        """Let each partition's part of a batch be stepped and committed while the next one is read."""
+        group = consumer.consumer_group_metadata()
         for partition, parts in by_partition(messages, self.topics).items():
             task = self._tasks.get(partition)
-            if task is None:  # taken from us meanwhile: whoever has it reads these messages
-                continue
-            frames, dead = self._decoded(parts)
-            offsets = [TopicPartition(name, partition, part[-1].offset() + 1) for name, part in parts.items()]
-            step = task.step(frames, dead, offsets, sum(map(len, parts.values())))
-            self._hand_over(task, step, consumer, pool)
+            if task is not None:  # else it was taken from us meanwhile: whoever has it reads these messages
+                self._settle(partition)
+                self._under_way[partition] = pool.submit(self._through, task, parts, group)
 
-    def _decoded(self, parts: Mapping[str, Sequence[Any]]) -> tuple[dict[str, pl.DataFrame], list[DeadLetter]]:
+    def _through(self, task: PartitionTask, parts: dict[str, list[Any]], group: Any) -> Done:  # noqa: ANN401
+        """Take a part of a batch from messages to what is committed."""
         frames, dead = {}, []
-        for name, part in parts.items():
-            read = decode(part, self.topics[name])
-            frames[self.topics[name]] = read.valid
-            dead += read.dead
-        return frames, dead
+        offsets = [TopicPartition(name, task.partition, part[-1].offset() + 1) for name, part in parts.items()]
+        read = sum(map(len, parts.values()))
+        for name in list(parts):
+            decoded = decode(parts.pop(name), self.topics[name], self.columns)
+            frames[self.topics[name]] = decoded.valid
+            dead += decoded.dead
+        return Done(read, len(dead), task.commit(task.step(frames, dead, offsets), group))
 
     def _advance(self, consumer: Any, pool: ThreadPoolExecutor) -> None:  # noqa: ANN401
-        for task in list(self._tasks.values()):
+        group = consumer.consumer_group_metadata()
+        for partition, task in list(self._tasks.items()):
+            self._settle(partition)
             step = task.advance()
             if step.outputs or step.changes:
-                self._hand_over(task, step, consumer, pool)
-
-    def _hand_over(self, task: PartitionTask, step: Step, consumer: Any, pool: ThreadPoolExecutor) -> None:  # noqa: ANN401
-        """Commit a step in the background, after the one before it."""
-        self._settle(task.partition)
-        self._steps[task.partition] = step
-        self._under_way[task.partition] = pool.submit(task.commit, step, consumer.consumer_group_metadata())
+                self._under_way[partition] = pool.submit(_closed, task, step, group)
 
     def _settle(self, partition: int) -> None:
         """Wait for the transaction of a partition. Raises what stood in its way."""
         future = self._under_way.pop(partition, None)
         if future is None:
             return
-        written, step = future.result(), self._steps.pop(partition)
-        self.counts.written += written
-        self.counts.read += step.read
-        self.counts.dead += len(step.dead)
+        done = future.result()
+        self.counts.read += done.read
+        self.counts.dead += done.dead
+        self.counts.written += done.written
         self.counts.transactions += 1
 
     def _settle_done(self) -> None:
@@ -230,10 +244,18 @@ class Member:
         consumer.close()
 
 
+def _closed(task: PartitionTask, step: Step, group: Any) -> Done:  # noqa: ANN401
+    return Done(0, 0, task.commit(step, group))
+
+
 def by_partition(messages: Sequence[Any], topics: Mapping[str, str]) -> dict[int, dict[str, list[Any]]]:
     """Messages by partition and topic, in their order."""
     found: dict[int, dict[str, list[Any]]] = {}
-    for message in messages:
-        if message.topic() in topics:
-            found.setdefault(message.partition(), {}).setdefault(message.topic(), []).append(message)
+    places = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
+    start = 0
+    for (topic, partition), run in groupby(places):
+        end = start + sum(1 for _ in run)
+        if topic in topics:
+            found.setdefault(partition, {}).setdefault(topic, []).extend(messages[start:end])
+        start = end
     return found

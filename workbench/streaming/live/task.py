@@ -33,7 +33,6 @@ class Step:
     """Processor → unit → part."""
     dead: Sequence[DeadLetter] = ()
     offsets: Sequence[TopicPartition] = ()
-    read: int = 0
 
 
 class PartitionTask:
@@ -70,14 +69,10 @@ class PartitionTask:
         return {each.name: each.restore(parts.get(each.name, {})) for each in self.processors}
 
     def step(
-        self,
-        batches: Mapping[str, pl.DataFrame],
-        dead: Sequence[DeadLetter],
-        offsets: Sequence[TopicPartition],
-        read: int,
+        self, batches: Mapping[str, pl.DataFrame], dead: Sequence[DeadLetter], offsets: Sequence[TopicPartition]
     ) -> Step:
         """Run the processors over a batch; the state moves on, and what is to be written is returned."""
-        done = Step(dead=dead, offsets=offsets, read=read)
+        done = Step(dead=dead, offsets=offsets)
         for processor in self.processors:
             mine = {kind: frame for kind, frame in batches.items() if kind in processor.kinds and frame.height}
             if mine:

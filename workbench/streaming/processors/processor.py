@@ -30,6 +30,10 @@ class Processor(Protocol):
     def kinds(self) -> tuple[str, ...]:
         """The kinds of events it reads; a batch may hold others."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of events that it looks at, of all kinds together."""
+
     def empty(self) -> State:
         """Return the state before the first event."""
 

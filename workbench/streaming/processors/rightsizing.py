@@ -133,6 +133,11 @@ class RightSizing(Watermarked):
         return ladder(PRICES.to_frame() if self.prices is None else self.prices)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of events that it looks at."""
+        return ("timestamp", "utilization", "cost_estimate", "service", "resource_type", *_BY)
+
+    @property
     def frames(self) -> Mapping[str, pl.Schema]:
         """Columns of the state."""
         progress = {name: pl.Int64() for name in ("hour", "looked", *_PROGRESS)}

@@ -83,6 +83,11 @@ class Roi(Watermarked):
         return buckets_in(self.reach, self.bucket, "a reach")
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of events that it looks at."""
+        return ("timestamp", *_SIDES.values(), *self.ledger.by)
+
+    @property
     def frames(self) -> dict[str, pl.Schema]:
         """Columns of the state."""
         return {"marks": MARKS, "pending": self.ledger.pending, "closed": self.ledger.closed}

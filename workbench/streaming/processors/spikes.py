@@ -116,6 +116,11 @@ class Spikes(Watermarked):
         return Ledger(_BY, ("cost",), (), after, buckets_in(self.horizon, self.bucket, "a horizon"))
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of events that it looks at."""
+        return ("timestamp", "cost_amount", *_BY)
+
+    @property
     def frames(self) -> Mapping[str, pl.Schema]:
         """Columns of the state."""
         return {"marks": MARKS, "pending": self.ledger.pending, "judged": _JUDGED, "baselines": _BASELINES}

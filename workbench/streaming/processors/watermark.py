@@ -55,6 +55,11 @@ class Watermarked(ABC):
 
     @property
     @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The columns of events that it looks at."""
+
+    @property
+    @abstractmethod
     def frames(self) -> Mapping[str, pl.Schema]:
         """Columns of the state: `marks`, `pending` (with a `due`), and more."""
 

@@ -65,6 +65,11 @@ class Windows(Watermarked):
         )
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of events that it looks at."""
+        return ("timestamp", "cost_amount", *self.ledger.by)
+
+    @property
     def frames(self) -> dict[str, pl.Schema]:
         """Columns of the state."""
         return {"marks": MARKS, "pending": self.ledger.pending, "closed": self.ledger.closed}
