@@ -4,7 +4,7 @@ SHELL = /bin/sh
 # Where this is set nothing would be compiled once and for all: seconds at each start of each kernel.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help env report lab test test-fast lint bench kafka clean lock
+.PHONY: help env report lab test test-fast lint bench peers kafka clean lock
 
 ifneq ($(filter-out base,$(CONDA_DEFAULT_ENV)),)
 VENV ?= $(CONDA_PREFIX)
@@ -46,6 +46,9 @@ lint: $(STAMP) ## check style, types, floors and notebooks, as the commit hooks 
 
 bench: $(STAMP) ## measure: BENCH="load ingest" ARGS=--quick
 	@for name in $(BENCH); do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
+
+peers: $(STAMP) ## make the engines that the bench stream is compared with; one of them needs a JDK 17 and Maven
+	@$(BIN)/python -m benchmarks.peers.make
 
 kafka: $(STAMP) ## start a real Kafka on this machine, Ctrl-C ends it: ARGS="--port 9092"; needs Java 17 and Maven
 	@$(BIN)/python tests/real/kafka/start.py $(ARGS)

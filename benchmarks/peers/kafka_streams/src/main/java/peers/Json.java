@@ -1,0 +1,44 @@
+package peers;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
+import com.fasterxml.jackson.core.util.BufferRecycler;
+import com.fasterxml.jackson.core.util.RecyclerPool;
+
+/** Reading and writing JSON without a tree. */
+final class Json {
+    private Json() {}
+
+    /** Parsers for one thread, one at a time: they share their buffers without a look-up by thread for each event. */
+    static JsonFactory readers() {
+        return JsonFactory.builder().recyclerPool(new OnePool()).build();
+    }
+
+    private static final class OnePool implements RecyclerPool<BufferRecycler> {
+        private static final long serialVersionUID = 1;
+        private final transient BufferRecycler one = new BufferRecycler();
+
+        @Override
+        public BufferRecycler acquireAndLinkPooled() {
+            return one;
+        }
+
+        @Override
+        public BufferRecycler acquirePooled() {
+            return one;
+        }
+
+        @Override
+        public void releasePooled(BufferRecycler recycler) {}
+    }
+
+    /** The text in quotes, with what JSON wants escaped; {@code null} for null. */
+    static String quoted(String text) {
+        if (text == null) {
+            return "null";
+        }
+        StringBuilder quoted = new StringBuilder(text.length() + 2).append('"');
+        JsonStringEncoder.getInstance().quoteAsString(text, quoted);
+        return quoted.append('"').toString();
+    }
+}
