@@ -215,6 +215,26 @@ def stream_run(
         typer.echo(f"read {done['read']:,}, written {done['written']:,}, dead letters {done['dead']:,}")
 
 
+@stream_app.command("load")
+def stream_load(
+    profile: Profile = "kafka",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Load what the stream processors tell into the warehouse: windows, spikes, return, advice."""
+    from workbench.pipelines.show import print_loaded
+    from workbench.pipelines.streamed import load_stream
+    from workbench.settings import load
+
+    settings = load(profile, check_files=False)
+    done = load_stream(settings, lambda text: typer.echo(text, err=True), follow=follow)
+    if as_json:
+        print_json(done)
+    else:
+        print_loaded(done)
+    raise typer.Exit(done["exit_code"])
+
+
 @stream_app.command("reset")
 def stream_reset(
     profile: Profile = "kafka",

@@ -48,7 +48,7 @@ TABLES = {kind: f"finops_curated.{kind}_events" for kind in ("cost", "business",
 
 _ROWS = 50_000
 _ON_THE_WAY = 4_000_000  # bytes; below what a partition of the embedded broker keeps, whatever their keys
-_OUTCOMES = ("inserted", "restated", "unchanged", "older", "repeated", "conflicts")
+OUTCOMES = ("inserted", "restated", "unchanged", "older", "repeated", "conflicts")
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class _Journey:
         self._merged.append(self._warehouse.merge(frame, TABLES[self._topic.kind], self._loaded_at, beside))
 
     def _account(self, sent: Sent, taken: Taken, lag: int, started: float) -> Carried:
-        outcomes = {name: sum(getattr(merged, name) for merged in self._merged) for name in _OUTCOMES}
+        outcomes = {name: sum(getattr(merged, name) for merged in self._merged) for name in OUTCOMES}
         return Carried(
             topic=self._broker.topic(self._topic), run_id=self._run_id,
             sent=sent.sent, refused=len(sent.refused), delivered=sent.delivered,
@@ -247,7 +247,7 @@ def check(carried: Carried, arrived: int) -> None:
         Something is missing.
     """
     c = carried
-    merged = sum(getattr(c, name) for name in _OUTCOMES)
+    merged = sum(getattr(c, name) for name in OUTCOMES)
     laws = {
         "sent = delivered": c.sent == c.delivered,
         "read = valid + dead": c.read == c.valid + c.dead,

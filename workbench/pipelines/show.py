@@ -49,6 +49,16 @@ def print_stream(status: dict[str, Any]) -> None:
         print_frame(status["dead_letters"])
 
 
+def print_loaded(done: dict[str, Any]) -> None:
+    """Print what was loaded from each output topic."""
+    if not done["topics"]:
+        Console().print("nothing new in the output topics")
+        return
+    names = {"topic": "topic", "read": "read", "dead": "dead", "inserted": "new", "restated": "revised",
+             "unchanged": "known", "conflicts": "conflicting"}  # fmt: skip
+    print_frame(pl.DataFrame(done["topics"]).select(pl.col(name).alias(word) for name, word in names.items()))
+
+
 def _run_columns() -> list[pl.Expr]:
     """What a terminal of 80 columns has room for."""
     counts = {"rows_read": "read", "rows_dead": "dead", "rows_inserted": "new", "rows_restated": "restated"}

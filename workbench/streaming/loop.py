@@ -8,14 +8,14 @@ comes twice changes nothing, the totals stay right.
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
-from workbench.events import SCHEMAS
 from workbench.streaming.decode import DeadLetter, Decoded, decode
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.reader import Offsets, TopicReader
@@ -24,6 +24,9 @@ _SWITCH_S = 0.0005
 
 Sink = Callable[[pl.DataFrame, list[DeadLetter]], None]
 """Takes valid events, and the letters that fell out beside them; all of it or nothing."""
+
+Decoder = Callable[[Sequence[Any], str], Decoded]
+"""Reads messages of a kind: `decode.decode`, or `records.decode_records`."""
 
 LOAD_ROWS = 250_000
 """Events that go to the sink at once: few large loads cost less than many small ones."""
@@ -65,11 +68,14 @@ class _Load:
 
 
 class Loop:
-    """Takes a topic of one kind of event into a sink."""
+    """Takes a topic of one kind of event, or of what `decoder` reads, into a sink."""
 
-    def __init__(self, reader: TopicReader, kind: str, sink: Sink, letters: DeadLetters) -> None:
+    def __init__(
+        self, reader: TopicReader, kind: str, sink: Sink, letters: DeadLetters, decoder: Decoder = decode
+    ) -> None:
         self._reader = reader
         self._kind = kind
+        self._decoder = decoder
         self._sink = sink
         self._letters = letters
         self._under_way: tuple[Future[None], _Load, Offsets] | None = None
@@ -111,7 +117,7 @@ class Loop:
         """The next batch, read and checked; None where there is nothing just now."""
         with _no_collection():
             messages = self._reader.batch()
-            return decode(messages, self._kind) if messages else None
+            return self._decoder(messages, self._kind) if messages else None
 
     def _reached(self, end: Offsets | None) -> bool:
         position = self._reader.position
@@ -125,8 +131,7 @@ class Loop:
             self._under_way = (sink.submit(self._give, load), load, position)
 
     def _give(self, load: _Load) -> None:
-        frame = pl.concat(load.valid) if load.valid else pl.DataFrame(schema=SCHEMAS[self._kind])
-        self._sink(frame, load.dead)
+        self._sink(pl.concat(load.valid), load.dead)
         self._letters.write(load.dead)
 
     def _settle(self) -> None:

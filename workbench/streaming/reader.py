@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from workbench.errors import BrokerError, BrokerUnavailable
 from workbench.streaming.broker import Broker
@@ -19,6 +19,7 @@ Offsets = Mapping[int, int]
 _BATCH = 50_000
 _BATCH_BYTES = 32_000_000
 _AT_ONCE = 10_000
+_UNSEEN = 2**62
 _PATIENCE_S = 0.05  # how long a batch waits for more, once it holds something
 
 
@@ -36,7 +37,8 @@ class TopicReader:
         count = broker.partitions([topic]).get(self._name, 0)
         if not count:
             raise BrokerError(f"there is no topic {self._name} at {broker.address}; `workbench ingest` makes it")
-        self._consumer = broker.consumer(broker.group(group))
+        self._consumer = broker.consumer(broker.group(group), **{"enable.partition.eof": True})
+        self._ended: set[int] = set()
         self.ends_before: dict[int, int] = {}
         """Partition → the offset after its last message, when reading began."""
         self._next = {partition: self._start(partition, at) for partition, at in self._committed(count).items()}
@@ -53,6 +55,14 @@ class TopicReader:
     def ends(self) -> dict[int, int]:
         """Partition → the offset after its last message, as the broker says now."""
         return {partition: self._watermarks(partition)[1] for partition in self._next}
+
+    def until_end(self) -> Offsets:
+        """Where to stop so that each partition is read once to the end of what is committed there (`Loop.run`).
+
+        The offset after a topic's last message says less: where transactions are, it counts their marks and what is
+        not committed yet, which no reader is given. Where the end hasn't been seen yet it is out of reach.
+        """
+        return {partition: at if partition in self._ended else _UNSEEN for partition, at in self._next.items()}
 
     def batch(self) -> list[Any]:
         """Take the next messages, at most some tens of thousands or megabytes; none where there are none just now.
@@ -72,7 +82,8 @@ class TopicReader:
             if messages:
                 size += self._arrived(messages)
                 taken += messages
-            elif not some:
+            self._note_ends(some)
+            if not some:
                 break
         return taken
 
@@ -108,6 +119,14 @@ class TopicReader:
             if error.fatal() or (not error.retriable() and error.name() not in _PASSING):
                 raise self._broker.error(error, f"reading {self._name}")
         return [message for message in messages if message.error() is None]
+
+    def _note_ends(self, messages: Sequence[Any]) -> None:
+        """An end is said after the last message: what lies between the two are marks of transactions."""
+        for message in messages:
+            if message.error() is not None and message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                self._heard = time.monotonic()
+                self._ended.add(message.partition())
+                self._next[message.partition()] = max(self._next[message.partition()], message.offset())
 
     def _arrived(self, messages: Sequence[Any]) -> int:
         """Book what has come in: no offset may be missing. Returns its bytes."""
