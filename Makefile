@@ -4,7 +4,7 @@ SHELL = /bin/sh
 # Where this is set nothing would be compiled once and for all: seconds at each start of each kernel.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help env report lab test test-fast lint bench peers kafka clean lock
+.PHONY: help env report lab test test-fast lint bench peers soak kafka clean lock
 
 ifneq ($(filter-out base,$(CONDA_DEFAULT_ENV)),)
 VENV ?= $(CONDA_PREFIX)
@@ -18,7 +18,7 @@ STAMP := $(VENV)/workbench-$(shell cat requirements.lock pyproject.toml | cksum 
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 NOTEBOOK ?= notebooks/01_ingest.ipynb
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-BENCH ?= $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/[a-z]*.py))
+BENCH ?= $(filter-out soak,$(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/[a-z]*.py)))
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ bench: $(STAMP) ## measure: BENCH="load ingest" ARGS=--quick
 
 peers: $(STAMP) ## make the engines that the bench stream is compared with; one of them needs a JDK 17 and Maven
 	@$(BIN)/python -m benchmarks.peers.make
+
+soak: $(STAMP) ## kill members of the stream 200 times and compare what they wrote; 40 minutes: ARGS="--kills 50"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 kafka: $(STAMP) ## start a real Kafka on this machine, Ctrl-C ends it: ARGS="--port 9092"; needs Java 17 and Maven
 	@$(BIN)/python tests/real/kafka/start.py $(ARGS)

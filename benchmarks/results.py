@@ -24,6 +24,12 @@ ASKED = {
         "kafka_last_over_first": "0.8 to 1.2",
     },
     "report": {"wall_s": "at most 240, environment included", "peak_rss_gb": "at most 2"},
+    "soak": {
+        "kills": "200",
+        "restarts": "5",
+        **dict.fromkeys(("lost", "doubled", "strange", "partitions_out_of_order"), "0"),
+        **dict.fromkeys(("states_different", "totals_different", "members_gave_up"), "0"),
+    },
 }
 """What each figure should reach; the others are there to understand these."""
 
