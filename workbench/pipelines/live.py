@@ -130,8 +130,11 @@ def _address(text: str) -> tuple[str, int]:
 def _must_rest(admin: AdminClient, broker: Broker) -> None:
     """Raise BrokerError while the group has members: they would write the state again."""
     name = broker.group(GROUP)
-    described = admin.describe_consumer_groups([name], request_timeout=_WAIT_S)[name]
-    members = broker.told(described.result).members
+
+    def ask() -> Any:  # noqa: ANN401
+        return admin.describe_consumer_groups([name], request_timeout=_WAIT_S)[name].result()
+
+    members = broker.told(ask).members
     if members:
         raise BrokerError(f"the stream is running ({len(members)} members of {name}): stop it first")
 
@@ -156,6 +159,11 @@ def _rewind(admin: AdminClient, broker: Broker) -> None:
         for name, count in broker.partitions(INPUTS.values()).items()
         for partition in range(count)
     ]
-    group = ConsumerGroupTopicPartitions(broker.group(GROUP), places)
-    for done in admin.alter_consumer_group_offsets([group], request_timeout=_WAIT_S).values():
-        broker.told(done.result)
+    name = broker.group(GROUP)
+
+    def ask() -> None:
+        admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(name, places)], request_timeout=_WAIT_S)[
+            name
+        ].result()
+
+    broker.told(ask)
