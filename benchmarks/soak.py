@@ -29,7 +29,7 @@ _KILL_S, _RESTART_S, _BEGIN_S = 12.0, 20.0, 20.0  # about what each takes: for h
 _QUICK_HOURS_PER_S = 1.5  # so that a day comes to its end, and advice on sizes is given
 UNITS = {
     "kills": "SIGKILL to a random member",
-    "kills_in_rebalance": "of them while the group rebalanced",
+    "kills_in_rebalance": "of them while some partition was nobody's: a rebalance was under way, or due",
     "kills_at_start": "of them before the member had a partition",
     "restarts": "of the broker, by SIGKILL and SIGTERM in turn",
     "events": "messages sent, late and broken ones included",
@@ -42,7 +42,8 @@ UNITS = {
     "partitions_out_of_order": "output partitions in another order",
     "states_different": "states (of a processor and partition) that remember something else",
     "totals_different": "sums of cost and revenue that are not those of the events, to the last digit",
-    "members_gave_up": "members that ended by themselves",
+    "members_gave_up": "members at work that ended by themselves",
+    "members_never_began": "members that found no broker as they started, and were started again",
     "recovery_median_s": "from a kill until all the victim's partitions commit again",
     "recovery_p95_s": "the same, 95 % of kills",
     "recovery_alone_median_s": "the same for kills with nothing else under way",
@@ -138,6 +139,7 @@ def _figures(chaos: Chaos, crew: Crew, end: End, wall: float) -> dict[str, Figur
         "states_different": len(differs.states),
         "totals_different": len(differs.totals),
         "members_gave_up": crew.gave_up,
+        "members_never_began": crew.never_began,
         "recovery_median_s": _share(recoveries, 0.5),
         "recovery_p95_s": _share(recoveries, 0.95),
         "recovery_alone_median_s": _share(

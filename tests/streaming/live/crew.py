@@ -61,7 +61,9 @@ class Crew:
         self._broker, self._folder = broker, folder
         self._batch, self._batch_s = batch, batch_s
         self.gave_up = 0
-        """How often a member ended by itself."""
+        """How often a member that had been at work ended by itself."""
+        self.never_began = 0
+        """How often one ended before that: it found no broker."""
         self._killed: set[int] = set()
         self.members = [self._started(place) for place in range(count)]
 
@@ -71,6 +73,13 @@ class Crew:
     def log(self, place: int) -> Path:
         """What the members at a place have said of their troubles."""
         return self._folder / f"member-{place}.log"
+
+    def partitions(self) -> list[int]:
+        """Those that somebody has who lives."""
+        held = [
+            partition for member in self.members if member.process.poll() is None for partition in member.partitions
+        ]
+        return sorted(held)
 
     def kill(self, place: int) -> Member:
         """Kill -9 the member at a place; returns it as it was."""
@@ -88,7 +97,8 @@ class Crew:
         """Count those that ended by themselves, and start others, as Kubernetes would."""
         for place, member in enumerate(self.members):
             if place not in self._killed and member.process.poll() is not None:
-                self.gave_up += 1
+                self.gave_up += member.ready
+                self.never_began += not member.ready
                 self.start(place)
 
     def stop(self) -> list[int]:

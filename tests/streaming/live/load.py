@@ -197,14 +197,18 @@ class Load(threading.Thread):
                 self._send(message)
                 self.sent[kind] += 1
 
+    def flush(self) -> None:
+        """Wait until all that was sent has arrived. Raises BrokerError if some has not."""
+        left = self._producer.flush(_DELIVERY_S)
+        if left or self._error:
+            raise BrokerError(f"{left} messages of the load were not delivered, or one was refused: {self._error}")
+
     def finish(self) -> dict[str, int]:
-        """Send no more, wait until all has arrived; returns how many by kind. Raises BrokerError for what has not."""
+        """Send no more, wait until all has arrived; returns how many by kind. Raises as `flush`."""
         self._over.set()
         if self.ident:
             self.join()
-        left = self._producer.flush(_DELIVERY_S)
-        if left or self._error:
-            raise BrokerError(f"{left} messages of the load were not delivered, or it was refused: {self._error}")
+        self.flush()
         return self.sent
 
     def _send(self, message: Message) -> None:

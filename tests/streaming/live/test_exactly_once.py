@@ -82,6 +82,7 @@ def test_the_state_goes_on_where_it_was_and_a_second_member_takes_its_share(
 ) -> None:
     load = Load(broker, EVENTS)
     load.send_until(6)
+    load.flush()
     with Crew(broker, 1, tmp_path) as crew:
         wait_until_read(progress)
         assert crew.stop() == [0]

@@ -51,7 +51,8 @@ def _say(text: str) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # not sys.stdin, whose lock the end of the interpreter would wait for
+        pass
     os._exit(1)
 
 
