@@ -11,7 +11,11 @@ _QUIX = _ROOT / ".peers" / "quixstreams" / "bin" / "python"
 _JAVA = {"sum": "peers.Sum"}
 """Peer → its class in the jar."""
 
-PEERS = (*_JAVA, "quixstreams_sum")
+_CLOSED = ("--tell", "closed", "--grace-hours", "1")
+_QUIXSTREAMS = {"quixstreams_sum": (), "quixstreams_sum_closed": _CLOSED}
+"""Peer → further words of its command line."""
+
+PEERS = (*_JAVA, *_QUIXSTREAMS)
 
 _TUNED = ("-Xms512m", "-Xmx512m", "-XX:+UseParallelGC")
 
@@ -58,11 +62,10 @@ def missing(peer: str) -> str:
 
 
 def command(peer: str, run: Run, jvm: Sequence[str] = _TUNED) -> list[str]:
-    """The command that runs a peer until SIGTERM; it prints READY when it reads. Raises KeyError as `missing`."""
+    """The command that runs a peer until SIGTERM; it prints READY when it reads. Raises KeyError for no peer."""
     if peer in _JAVA:
         path = f"{_STREAMS / 'peers.jar'}:{_STREAMS / 'libs'}/*"
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         return ["java", *jvm, quiet, "-cp", path, _JAVA[peer], *run.options]
-    if missing(peer):
-        raise KeyError(missing(peer))
-    return [str(_QUIX), str(Path(__file__).with_name(f"{peer}.py")), *run.options]
+    script = Path(__file__).with_name("quixstreams_sum.py")
+    return [str(_QUIX), str(script), *run.options, *_QUIXSTREAMS[peer]]
