@@ -22,6 +22,7 @@ from workbench.focus import IDENTITY
 from workbench.pipelines.book import FileLoaded, loaded_before, pages
 from workbench.pipelines.estate import carry_events, estate_of
 from workbench.pipelines.progress import Progress
+from workbench.pipelines.replayed import stream_history
 from workbench.pipelines.road import Road, open_road
 from workbench.settings import AwsSource, DemoSource, FocusSource, Settings
 from workbench.sources.focus import FileRead, cost_events, find_files
@@ -93,6 +94,7 @@ def ingest(
                 files.append(_take_in(road, path, reading, settings, run_id))
             if isinstance(source, DemoSource):
                 carry_events(road, source, settings, run_id, known, progress=progress)
+                stream_history(warehouse, source.end)
     if len(files) == 1 and files[0].read.error:
         raise SourceError(files[0].read.error)
     return Ingested(run_id, tuple(files))

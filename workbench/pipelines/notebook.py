@@ -13,6 +13,7 @@ from workbench.pipelines.book import REJECTED, RUNS, TOTALS
 from workbench.pipelines.history import business_days, checked, cost_history
 from workbench.pipelines.ingest import FOCUS_COSTS
 from workbench.pipelines.observed import by_minute, standing
+from workbench.pipelines.outcomes import Outcomes
 from workbench.pipelines.outputs import Figure, LookAt, Note, Outputs, Table, read_records, read_table
 from workbench.pipelines.streambook import BY_DAY_SQL, LETTERS_SQL, RUNS_SQL, TWO_ROADS_SQL
 from workbench.settings import Settings
@@ -24,7 +25,7 @@ _VERSIONS = f"{FOCUS_COSTS}_versions"
 _MEASURES = ("BilledCost", "EffectiveCost", "ListCost")
 
 
-class Workbench:
+class Workbench(Outcomes):
     """A profile's data, as of a day and with the knowledge of a moment.
 
     Attributes

@@ -9,8 +9,11 @@ from workbench.pipelines.ingest import FOCUS_COSTS, Ingested, ingest
 from workbench.pipelines.notebook import Workbench
 from workbench.pipelines.outputs import Outputs
 from workbench.pipelines.progress import Progress, bar
+from workbench.pipelines.streambook import STREAM_RUNS
 from workbench.settings import Settings, load
 from workbench.warehouse import Warehouse
+
+_LATEST = " UNION ALL ".join(f"SELECT MAX(loaded_at) AS latest FROM {book}" for book in (RUNS, STREAM_RUNS))  # noqa: S608
 
 
 def open_workbench(
@@ -99,5 +102,5 @@ def resolve_known_at(warehouse: Warehouse, settings: Settings, given: str | date
         return given.astimezone(UTC)
     if settings.report.known_at:
         return settings.report.known_at
-    latest = warehouse.query(f"SELECT MAX(loaded_at) AS latest FROM {RUNS}", ())["latest"][0]  # noqa: S608
+    latest = warehouse.query(_LATEST)["latest"].max()
     return latest if isinstance(latest, datetime) else datetime.now(UTC)

@@ -18,12 +18,13 @@ class Told:
     """Where the records of a topic go.
 
     `key` is what tells records apart within an origin; `known` the event time at which one was known; `nothing` what
-    its columns become when a later replay no longer tells it, and `stands` whether that has not happened yet.
+    its columns become when a later replay no longer tells it, and `stands` whether that has not happened yet. `about`
+    is, in SQL, the moment that a record speaks of.
     """
 
     topic: str
     table: str
-    period: str
+    about: str
     key: Sequence[str]
     known: str
     nothing: tuple[pl.Expr, ...]
@@ -49,7 +50,7 @@ TOLD = (
         "detected_at", (pl.lit("withdrawn").alias("status"), pl.lit(value=True).alias("resolved")), ~pl.col("resolved"),
     ),
     Told(
-        "finops.roi.calculations", "finops_aggregated.roi_calculations", "window_start",
+        "finops.roi.calculations", "finops_aggregated.roi_calculations", "timestamp",
         ("business_unit", "currency", "timestamp", "window_start", "window_end", "calculated_at", "beyond_horizon"),
         "calculated_at",
         (*_zero("cost", "revenue", "gain", "delta_cost", "delta_revenue"), _NONE.alias("cost_events"),
@@ -57,9 +58,9 @@ TOLD = (
         pl.col("cost_events") + pl.col("revenue_events") > 0,
     ),
     Told(
-        "finops.optimization.recommendations", "finops_aggregated.optimization_recommendations", "recommended_at",
-        ("recommendation_id",), "recommended_at", (pl.lit("keep").alias("action"), *_zero("monthly_saving")),
-        pl.col("action") != "keep",
+        "finops.optimization.recommendations", "finops_aggregated.optimization_recommendations",
+        "DATEADD('DAY', -1, window_end)", ("recommendation_id",), "recommended_at",
+        (pl.lit("keep").alias("action"), *_zero("monthly_saving")), pl.col("action") != "keep",
     ),
 )  # fmt: skip
 """One for each topic that is loaded."""
