@@ -8,7 +8,8 @@
     ├── WarehouseError             the warehouse refused or lost something
     │   └── WarehouseUnavailable   nobody answers, or nobody may
     ├── BrokerError                the broker refused or lost something
-    │   └── BrokerUnavailable      nobody answers there, or nobody may
+    │   ├── BrokerUnavailable  nobody answers there, or nobody may
+    │   └── BrokerRefused      trying again does not help: somebody has to remove the reason
     └── ReportError                a report that can't be started or written
 
 Each text says what was given, what exists or is allowed, and what to try. A row that is merely wrong
@@ -53,6 +54,10 @@ class BrokerError(WorkbenchError):
 
 class BrokerUnavailable(BrokerError):
     """Nobody answers at the broker, or nobody may ask it."""
+
+
+class BrokerRefused(BrokerError):
+    """Trying again does not help: somebody has to remove the reason first."""
 
 
 class ReportError(WorkbenchError):

@@ -11,7 +11,7 @@ from workbench.errors import BrokerError, UsageError, did_you_mean
 from workbench.settings import KafkaBroker, Settings
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import KafkaCluster
-from workbench.streaming.live.changelog import key_of, read_parts
+from workbench.streaming.live.changelog import owner_of, read_state
 from workbench.streaming.live.service import Service, watched
 from workbench.streaming.processors.processor import Processor
 from workbench.streaming.processors.rightsizing import RightSizing
@@ -142,13 +142,19 @@ def _must_rest(admin: AdminClient, broker: Broker) -> None:
 def _forget(broker: Broker, names: set[str]) -> int:
     """Write over the parts of the state with nothing, in all partitions."""
     producer, topic = broker.producer(), broker.topic(STATE)
-    forgotten = 0
+    forgotten, errors = 0, []
     for partition in range(broker.partitions([STATE])[topic]):
-        for processor, units in read_parts(broker, partition).items():
-            for unit in units if processor in names else ():
-                producer.produce(topic, None, key_of(processor, unit), partition=partition)
+        for key in read_state(broker, partition):
+            owner = owner_of(key)
+            if (owner[0] in names) if owner else (names == set(PROCESSORS)):  # what is nobody's goes with all
+                producer.produce(
+                    topic, None, key, partition=partition, on_delivery=lambda error, _: errors.append(error)
+                )
                 forgotten += 1
-    if producer.flush(_WAIT_S):
+    left = producer.flush(_WAIT_S)
+    if refused := [error for error in errors if error is not None]:
+        raise broker.error(refused[0], f"{topic} did not take all that was to be forgotten")
+    if left:
         raise BrokerError(f"{topic} did not take all that was to be forgotten; run it again")
     return forgotten
 

@@ -29,6 +29,9 @@ class KafkaBroker(Section):
     username: Text | None = Field(None, description="Name to log in with")
     password: Secret | None = Field(None, description="Password to log in with")
     ca_path: Location | None = Field(None, description="Certificates to trust (PEM), instead of the system's")
+    certificate_path: Location | None = Field(None, description="Our own certificate (PEM), where the broker asks")
+    key_path: Location | None = Field(None, description="The key of our certificate (PEM)")
+    key_password: Secret | None = Field(None, description="Password of that key, if it has one")
     topic_prefix: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]{0,100}$", description="Before the names of topics and groups: who shares a broker"
     )
@@ -40,6 +43,14 @@ class KafkaBroker(Section):
     def _can_log_in(self) -> Self:
         if self.security_protocol.startswith("sasl") and not (self.sasl_mechanism and self.username and self.password):
             raise fault(f"{self.security_protocol} needs sasl_mechanism, username and password")
+        return self
+
+    @model_validator(mode="after")
+    def _can_show_itself(self) -> Self:
+        if bool(self.certificate_path) != bool(self.key_path):
+            raise fault("certificate_path and key_path belong together: give both, or none")
+        if self.certificate_path and not self.security_protocol.endswith("ssl"):
+            raise fault(f"{self.security_protocol} shows no certificate; set security_protocol to ssl or sasl_ssl")
         return self
 
 

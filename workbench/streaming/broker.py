@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from workbench.errors import BrokerError, BrokerUnavailable
+from workbench.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from workbench.streaming.topics import MESSAGE_LIMIT, ROAD, ROOM, Topic
 
 QUIET = {"log_level": 0, "socket.keepalive.enable": True}
@@ -31,6 +31,7 @@ class Broker:
         self.timeout_s = timeout_s
         self._client: Any = None
         self._heard = ""
+        self._turned_away = False
         self._lock = threading.RLock()
 
     @property
@@ -121,14 +122,23 @@ class Broker:
         ------
         BrokerUnavailable
             Nobody answers in time, or we may not log in.
-        BrokerError
-            An input topic has another number of partitions than the others.
+        BrokerRefused
+            A topic has another number of partitions than the others, or is not there and may not be made.
         """
         raise NotImplementedError
 
     def check(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
         """Look whether those of the topics that are there fit; returns the partitions of each. Raises as `prepare`."""
         return self.partitions(topics)
+
+    def must_allow(self, *, reads: Iterable[Topic] = (), writes: Iterable[Topic] = ()) -> None:
+        """Look whether we may read and write what we will have to.
+
+        Raises
+        ------
+        BrokerRefused
+            We may not; the text names each ACL that is missing.
+        """
 
     def watermarks(self, consumer: Any, name: str, partition: int) -> tuple[int, int]:  # noqa: ANN401
         """The first offset that is still there, and the one after the last."""
@@ -151,8 +161,21 @@ class Broker:
         about = f"{what}: " if what else ""
         if error.name() in _NOBODY:
             said = self._heard or error.str()
+            if self._turned_away:
+                return BrokerUnavailable(f"{about}no log-in of {self.who} at {self.address} ({said}); {self.advice}")
             return BrokerUnavailable(f"{about}no broker answers at {self.address} ({said}); {self.advice}")
+        if error.name() in _NOT_ALLOWED:
+            needed = _NOT_ALLOWED[error.name()].format(prefix=self.prefix, group=self.group(""))
+            return BrokerRefused(
+                f"{about}the broker at {self.address} does not allow it to {self.who} ({error.str()}): {needed}; "
+                "deploy/kafka/ACLS.md lists what each role needs"
+            )
         return BrokerError(f"{about}the broker at {self.address} refused: {error}; {self.advice}")
+
+    @property
+    def who(self) -> str:
+        """As whom we speak to the broker."""
+        return "us"
 
     @property
     def advice(self) -> str:
@@ -175,15 +198,21 @@ class Broker:
         """Called by a client in trouble: the reason why nobody answers, where it says more than that nobody does."""
         if error.name() not in {"_ALL_BROKERS_DOWN", "_TIMED_OUT"}:
             self._heard = error.str()
+            self._turned_away = error.name() in _TURNED_AWAY
 
     def _metadata(self, topic: str | None = None) -> Mapping[str, Any]:
         client, asked = self.client, [topic] if topic else []
+        self._turned_away = False
+        limit = time.monotonic() + min(ANSWER_S, self.timeout_s)
 
         def ask() -> Any:  # noqa: ANN401
-            try:
-                return client.list_topics(*asked, timeout=min(ANSWER_S, self.timeout_s))
-            finally:
-                client.poll(0)  # lets it say what is wrong
+            while True:
+                try:
+                    return client.list_topics(*asked, timeout=_LOOK_S)
+                except KafkaException:
+                    client.poll(0)  # lets it say what is wrong
+                    if self._turned_away or time.monotonic() > limit:
+                        raise
 
         found = self.told(ask)
         return {name: held for name, held in found.topics.items() if held.error is None}
@@ -191,5 +220,14 @@ class Broker:
 
 _NOBODY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_AUTHENTICATION", "_SSL", "_MSG_TIMED_OUT",
            "SASL_AUTHENTICATION_FAILED", "REQUEST_TIMED_OUT", "BROKER_NOT_AVAILABLE"}  # fmt: skip
+_TURNED_AWAY = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_SSL"}
+_LOOK_S = 1.0  # between two looks whether the log-in was refused
+_NOT_ALLOWED = {
+    "TOPIC_AUTHORIZATION_FAILED": "READ is needed on a topic that is read, WRITE on one that is written to",
+    "GROUP_AUTHORIZATION_FAILED": "READ is needed on the groups that begin with '{group}'",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": "WRITE and DESCRIBE are needed on the transactional ids that begin with "
+    "'{group}'",
+    "CLUSTER_AUTHORIZATION_FAILED": "WRITE is needed on a topic at least, or IDEMPOTENT_WRITE on the cluster",
+}
 _NOT_YET = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART", "NOT_COORDINATOR",
             "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"}  # fmt: skip

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException, Producer, TopicCollection
 
-from workbench.errors import BrokerError
+from workbench.errors import BrokerRefused
 from workbench.settings import EmbeddedBroker, KafkaBroker
 from workbench.streaming.broker import ANSWER_S, QUIET, Broker
-from workbench.streaming.topics import ROAD, Topic
+from workbench.streaming.topics import INPUTS, ROAD, STATE, Topic
 
 
 class EmbeddedCluster(Broker):
@@ -64,16 +64,27 @@ class KafkaCluster(Broker):
             "check broker.bootstrap_servers and the log-in in the profile; `make kafka` starts a broker on this machine"
         )
 
+    @property
+    def who(self) -> str:
+        """See `Broker.who`."""
+        if self._settings.username:
+            return f"user '{self._settings.username}'"
+        return "the owner of the client's certificate" if self._settings.certificate_path else "us"
+
     def connection(self) -> dict[str, Any]:
         """Address, security and log-in."""
         given = self._settings
         password = given.password.get_secret_value() if given.password else None
+        key_password = given.key_password.get_secret_value() if given.key_password else None
         security = {
             "security.protocol": given.security_protocol,
             "sasl.mechanism": given.sasl_mechanism,
             "sasl.username": given.username,
             "sasl.password": password,
             "ssl.ca.location": str(given.ca_path) if given.ca_path else None,
+            "ssl.certificate.location": str(given.certificate_path) if given.certificate_path else None,
+            "ssl.key.location": str(given.key_path) if given.key_path else None,
+            "ssl.key.password": key_password,
         }
         return super().connection() | {key: value for key, value in security.items() if value is not None}
 
@@ -93,11 +104,11 @@ class KafkaCluster(Broker):
         there = self.partitions(asked)
         for topic in asked:
             name = self.topic(topic)
-            if topic.kind and there.get(name, self._settings.partitions) != self._settings.partitions:
-                raise BrokerError(
-                    f"topic {name} has {there[name]} partitions, and {self._settings.partitions} are wanted, as many "
-                    f"as all inputs have, so that a unit's events of all kinds meet: set broker.partitions to "
-                    f"{there[name]} if all of them have so many, else make the topic anew or add partitions"
+            if topic in _AS_MANY and there.get(name, self._settings.partitions) != self._settings.partitions:
+                raise BrokerRefused(
+                    f"topic {name} has {there[name]} partitions, and {self._settings.partitions} are wanted, as "
+                    "many as all inputs and the state have, so that a unit's events of all kinds meet: set "
+                    f"broker.partitions to {there[name]} if all of them have so many, else make the topic anew or add partitions"
                 )
         return there
 
@@ -111,8 +122,44 @@ class KafkaCluster(Broker):
             try:
                 made.result(timeout=ANSWER_S * 2)
             except KafkaException as error:
+                if error.args[0].name() in _MAY_NOT:
+                    raise self._may_not_make(name, topics) from error
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # somebody else was quicker
                     raise self.error(error.args[0], f"topic {name} can't be made") from error
+
+    def _may_not_make(self, name: str, topics: list[Topic]) -> BrokerRefused:
+        [topic] = [topic for topic in topics if self.topic(topic) == name]
+        settings = ", ".join(f"{key}={value}" for key, value in topic.configuration.items())
+        return BrokerRefused(
+            f"topic {name} is not at {self.address}, or hidden from {self.who}, who may not make it: let who "
+            f"administers the broker make it ({self._settings.partitions} partitions, {settings}) or allow DESCRIBE on "
+            "it, or CREATE; deploy/kafka/ACLS.md lists what each role needs"
+        )
+
+    def must_allow(self, *, reads: Iterable[Topic] = (), writes: Iterable[Topic] = ()) -> None:
+        """See `Broker.must_allow`."""
+        from confluent_kafka.admin import AclOperation, AdminClient
+
+        needed = [(self.topic(topic), AclOperation.READ) for topic in reads]
+        needed += [(self.topic(topic), AclOperation.WRITE) for topic in writes]
+        names = sorted({name for name, _ in needed})
+        admin = AdminClient(self.connection())
+        asked = admin.describe_topics(
+            TopicCollection(names), include_authorized_operations=True, request_timeout=ANSWER_S
+        )
+        allowed = {name: self.told(asked[name].result).authorized_operations for name in names}
+        lacking = [f"{operation.name} on topic {name}" for name, operation in needed
+                   if allowed[name] is not None and operation not in allowed[name]]  # fmt: skip
+        if lacking:
+            raise BrokerRefused(
+                f"the broker at {self.address} does not allow to {self.who}: {', '.join(lacking)}. Grant it; "
+                "deploy/kafka/ACLS.md lists what each role needs"
+            )
+
+
+_AS_MANY = (*INPUTS.values(), STATE)
+"""Have the same number of partitions: a partition of the inputs and of the state are the same units."""
+_MAY_NOT = {"TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"}
 
 
 def connect(settings: EmbeddedBroker | KafkaBroker) -> Broker:

@@ -27,7 +27,6 @@ from workbench.streaming.processors import Windows
 from workbench.streaming.topics import COST, DEAD_LETTERS, OUTPUTS, ROAD, STATE, Topic
 
 PARTITIONS = 4
-AT_ONCE_S = 12  # joining a group takes some seconds; five tries with their waits would take more
 
 
 def cluster(address: str, prefix: str = "", **more: int) -> KafkaCluster:
@@ -59,10 +58,8 @@ def poison(broker: Broker, key: bytes, value: bytes) -> None:
 def refusal(broker: Broker) -> str:
     """Run the service into trouble; what it says, at once and once."""
     tried: list[str] = []
-    began = time.monotonic()
     with pytest.raises(BrokerRefused) as caught:
         Service(broker, [Windows()], "live", batch_s=0.1, say=tried.append).run()
-    assert time.monotonic() - began < AT_ONCE_S
     assert tried == [], "it did not try again"
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -145,46 +142,42 @@ def test_other_partitions_than_the_profile_wants_are_told_with_both_numbers(
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_topic_that_goes_while_the_stream_runs_stops_it_with_its_name_where_it_may_not_be_made_again(
+def test_a_topic_that_goes_while_the_stream_runs_stops_it_with_its_name(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker of the test has no ACLs, so who may not make topics is played; `test_kafka_security` has it real."""
     from confluent_kafka.admin import AdminClient
 
-    def may_not(self: KafkaCluster, topics: list[Topic]) -> None:
-        raise self._may_not_make(self.topic(topics[0]), topics)
-
-    monkeypatch.setattr(KafkaCluster, "_make", may_not)
+    monkeypatch.setattr("workbench.streaming.live.service.LOOK_EVERY_S", 1.0)
     Feed(broker, COST, [costs(100)]).run()
-    service = Service(broker, [Windows()], "live", batch_s=0.1)
-    raised: list[BaseException] = []
+    service, raised = Service(broker, [Windows()], "live", batch_s=0.1), []
 
     def run() -> None:
         try:
             service.run()
         except BrokerRefused as error:
-            raised.append(error)
+            raised.append(str(error))
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
         until(lambda: service.counts.read == 100)
         name = broker.topic(COST)
-        AdminClient(broker.connection()).delete_topics([name])[name].result(timeout=20)
+        admin = AdminClient(broker.connection())  # to be held until it has answered
+        admin.delete_topics([name])[name].result(timeout=20)
         thread.join(60)
         assert not thread.is_alive()
     finally:
         service.stop()
         thread.join(20)
-    assert f"topic {name} is not at" in str(raised[0])
-    assert "4 partitions, retention.ms=" in str(raised[0])
+    assert raised[0].startswith(f"topic {name} has gone from {broker.address}")
 
 
+@pytest.mark.slow
 def test_a_state_whose_first_messages_the_embedded_broker_dropped_is_an_error_and_not_a_part_of_a_state() -> None:
     noise = random.Random(1)
     with EmbeddedCluster(timeout_s=10) as broker:
         broker.prepare((*ROAD, *OUTPUTS, STATE))
-        for number in range(40):
+        for number in range(14):
             poison(broker, key_of("windows", f"unit-{number}"), noise.randbytes(500_000))
         with pytest.raises(
             BrokerRefused, match=r"a part of the state in finops\.stream\.state, partition 1, is gone.*5 MB"

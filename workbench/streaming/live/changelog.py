@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
-from workbench.errors import BrokerError
+from workbench.errors import BrokerError, BrokerRefused
 from workbench.streaming.broker import Broker
 from workbench.streaming.topics import STATE
 
@@ -23,20 +23,52 @@ def key_of(processor: str, unit: str) -> bytes:
     return f"{processor}{_SEPARATOR}{unit}".encode()
 
 
+def owner_of(key: bytes) -> tuple[str, str] | None:
+    """The processor and the unit of a key; None where it is none of ours."""
+    processor, separator, unit = key.decode(errors="replace").partition(_SEPARATOR)
+    return (processor, unit) if separator else None
+
+
 def read_parts(broker: Broker, partition: int) -> Parts:
     """Read the state of a partition from the topic: the last part of each processor and unit.
+
+    Raises
+    ------
+    BrokerRefused
+        A key that is none, or a part of the topic is gone.
+    BrokerError
+        The topic can't be read.
+    """
+    parts: Parts = defaultdict(dict)
+    for key, value in read_state(broker, partition).items():
+        owner = owner_of(key)
+        if owner is None:
+            raise BrokerRefused(
+                f"{broker.topic(STATE)}, partition {partition}, holds a key that is no processor and unit: "
+                f"{key[:80]!r}. Somebody else wrote there, and nothing was committed; `workbench stream reset "
+                "--replay` begins anew"
+            )
+        parts[owner[0]][owner[1]] = value
+    return dict(parts)
+
+
+def read_state(broker: Broker, partition: int) -> dict[bytes, bytes]:
+    """Read a partition of the topic as it is: key → its last value.
 
     Only what was committed is seen. Whoever wrote before must have been fenced, so that nothing is open.
 
     Raises
     ------
+    BrokerRefused
+        A part of the topic is gone.
     BrokerError
-        A key that is none, or the topic can't be read.
+        The topic can't be read.
     """
     name = broker.topic(STATE)
     consumer = broker.consumer(broker.group("state"), **{"enable.partition.eof": True})
     found: dict[bytes, bytes] = {}
     try:
+        _must_be_whole(broker, consumer, partition)
         consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING)])
         limit = time.monotonic() + broker.timeout_s
         while not _read_some(broker, consumer, found):
@@ -45,16 +77,22 @@ def read_parts(broker: Broker, partition: int) -> Parts:
                                   f"{broker.timeout_s:g} s; {broker.advice}")  # fmt: skip
     finally:
         consumer.close()
-    parts: Parts = defaultdict(dict)
-    for key, value in found.items():
-        processor, separator, unit = key.decode(errors="replace").partition(_SEPARATOR)
-        if not separator:
-            raise BrokerError(
-                f"{name}, partition {partition}, holds a key that is no processor and unit: {key[:80]!r}. Somebody "
-                "else wrote there; `workbench stream reset` begins anew"
-            )
-        parts[processor][unit] = value
-    return dict(parts)
+    return found
+
+
+def _must_be_whole(broker: Broker, consumer: Any, partition: int) -> None:  # noqa: ANN401
+    """A Kafka compacts the topic, and keeps each key's last value; the embedded broker just drops what is old."""
+    if not broker.keeps_bytes:
+        return
+    name = broker.topic(STATE)
+    low, _ = broker.watermarks(consumer, name, partition)
+    if low > 0:
+        raise BrokerRefused(
+            f"a part of the state in {name}, partition {partition}, is gone: the embedded broker keeps only the last "
+            f"{broker.keeps_bytes // 1024 // 1024} MB of a partition, from offset {low} on. Nothing was committed; run "
+            "again, which begins without a state, replay history by `workbench.streaming.replay`, or take a Kafka "
+            "(broker.engine: kafka)"
+        )
 
 
 def _read_some(broker: Broker, consumer: Any, found: dict[bytes, bytes]) -> bool:  # noqa: ANN401

@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BrokerError
+from confluent_kafka import KafkaException
+
+from workbench.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from workbench.streaming.broker import Broker
 from workbench.streaming.live.member import Counts, Member
 from workbench.streaming.processors.processor import Processor
-from workbench.streaming.topics import OUTPUTS, ROAD, STATE
+from workbench.streaming.topics import DEAD_LETTERS, INPUTS, OUTPUTS, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,8 @@ LONGEST_WAIT_S = 30.0
 HOPELESS = 5
 """So many failures in a row without one transaction in between: then it is no passing trouble."""
 SILENT_S = 30.0
+LOOK_EVERY_S = 30.0
+"""Seconds between two looks whether the topics are still there."""
 
 
 class Service:
@@ -36,6 +40,11 @@ class Service:
         self.batch, self.batch_s, self.say = batch, batch_s, say
         self.counts = Counts()
         self._stop = threading.Event()
+        self._looked = time.monotonic()
+        inputs = [INPUTS[kind] for kind in sorted({kind for processor in processors for kind in processor.kinds})]
+        outputs = [topic for topic in OUTPUTS if any(topic.name in names for names in map(_told, processors))]
+        self._access = {"reads": (*inputs, STATE), "writes": (*outputs, DEAD_LETTERS, STATE)}
+        self._topics = (*inputs, *outputs, DEAD_LETTERS, STATE)
 
     def stop(self) -> None:
         """Finish the batch under way, commit it, and leave the group."""
@@ -46,16 +55,22 @@ class Service:
 
         Raises
         ------
+        BrokerRefused
+            Trouble that does not pass, told at once: a state that can't be read, a topic that is not there and may not
+            be made, partitions that don't fit, something that we may not do. Its text says what to do.
+        BrokerUnavailable
+            Nobody answers at the start, or nobody may log in.
         BrokerError
-            The same trouble again and again, or a state that can't be read: its text says what to do.
+            The same trouble again and again.
         """
-        self.broker.prepare((*ROAD, *OUTPUTS, STATE))
+        self.broker.prepare(self._topics)
+        self.broker.must_allow(**self._access)
         failed, done = 0, 0
         while not self._stop.is_set():
-            member = Member(self.broker, self.processors, self.group, batch=self.batch, batch_s=self.batch_s,
-                            counts=self.counts)  # fmt: skip
             try:
-                member.run(self._stop.is_set, idle_s)
+                self._once(idle_s, again=failed > 0)
+            except BrokerRefused:
+                raise
             except BrokerError as error:
                 failed = 1 if self.counts.transactions > done else failed + 1
                 done = self.counts.transactions
@@ -64,6 +79,37 @@ class Service:
                 self.counts.restarts += 1
                 self.say(f"{error}; joining again")
                 self._stop.wait(min(2.0 ** (failed - 1), LONGEST_WAIT_S))
+
+    def _must_be_there(self) -> None:
+        """Raise BrokerRefused for a topic that has gone: a consumer would wait for it for ever, without a word."""
+        self._looked = time.monotonic()
+        try:
+            there = self.broker.check(self._topics)
+        except BrokerUnavailable:
+            return  # passes, and the member hears of it by itself
+        if gone := sorted({self.broker.topic(topic) for topic in self._topics} - there.keys()):
+            raise BrokerRefused(
+                f"topic {', '.join(gone)} has gone from {self.broker.address} while the stream was running; what "
+                "nobody had read of it is lost. `workbench stream run` makes it anew, where it may; then load or send "
+                "again what was lost, which does no harm"
+            )
+
+    def _stopped(self) -> bool:
+        if time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._must_be_there()
+        return self._stop.is_set()
+
+    def _once(self, idle_s: float, *, again: bool) -> None:
+        """One membership, to its end."""
+        try:
+            if again:
+                self._must_be_there()
+                self.broker.must_allow(**self._access)
+            member = Member(self.broker, self.processors, self.group, batch=self.batch, batch_s=self.batch_s,
+                            counts=self.counts)  # fmt: skip
+            member.run(self._stopped, idle_s)
+        except KafkaException as error:
+            raise self.broker.error(error.args[0], "the stream") from error
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether it works, and what it has done."""
@@ -75,6 +121,11 @@ class Service:
             "written": counts.written, "transactions": counts.transactions, "restarts": counts.restarts,
             "lag": sum(counts.lag.values()), "seconds_since_poll": round(silent, 1) if counts.polled else None,
         }  # fmt: skip
+
+
+def _told(processor: Processor) -> Collection[str]:
+    """The names of the topics that a processor writes to."""
+    return processor.close(processor.empty())[0].keys()
 
 
 @contextmanager

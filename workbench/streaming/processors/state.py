@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from xxhash import xxh3_64_digest
 
-from workbench.errors import BrokerError
+from workbench.errors import BrokerRefused
 from workbench.streaming.topics import STATE
 
 SNAPSHOT_LIMIT = 1_000_000
@@ -51,7 +51,7 @@ class State:
 
         Raises
         ------
-        BrokerError
+        BrokerRefused
             A snapshot is larger than the state topic takes.
         """
         sinks: dict[str, pa.BufferOutputStream] = {}
@@ -65,7 +65,7 @@ class State:
         written = {unit: xxh3_64_digest(stream) + stream for unit, stream in streams.items()}
         for unit, snapshot in written.items():
             if len(snapshot) >= SNAPSHOT_LIMIT:
-                raise BrokerError(f"the state of '{self.processor}' for the unit '{unit}' takes {len(snapshot):,} "
+                raise BrokerRefused(f"the state of '{self.processor}' for the unit '{unit}' takes {len(snapshot):,} "
                                   f"bytes, {STATE.name} allows {SNAPSHOT_LIMIT:,}; give the processor a shorter "
                                   "horizon, or split the unit")  # fmt: skip
         return written
@@ -89,7 +89,7 @@ def restored(empty: State, snapshots: Mapping[str, bytes]) -> State:
 
     Raises
     ------
-    BrokerError
+    BrokerRefused
         A snapshot that cannot be read, or is of another processor or version.
     """
     found: dict[str, list[pl.DataFrame]] = {name: [frame] for name, frame in empty.frames.items()}
@@ -98,9 +98,10 @@ def restored(empty: State, snapshots: Mapping[str, bytes]) -> State:
             for name, rows in _read(snapshot, empty.processor):
                 found[name].append(_with_unit(rows, unit, empty[name].schema))
         except (pa.ArrowException, pl.exceptions.PolarsError, KeyError, ValueError, OSError) as error:
-            raise BrokerError(
+            raise BrokerRefused(
                 f"the snapshot of '{empty.processor}' for the unit '{unit}' in {STATE.name} can't be read ({error}); "
-                "rebuild the state from the events: `workbench stream reset`"
+                "nothing was committed. Rebuild the state from the events: `workbench stream reset --replay`; or begin "
+                f"without one: `workbench stream reset --processor {empty.processor}`"
             ) from error
     return replace(empty, frames={name: pl.concat(parts) for name, parts in found.items()})
 
