@@ -12,6 +12,7 @@ this module: only here does it become a float, to be drawn.
 
 from workbench.plots.charts import bars, changes, coverage, line_daily, stacked_daily, waterfall
 from workbench.plots.fan import forecast
+from workbench.plots.hours import moments, windows
 from workbench.plots.map import Drawing, estate_map
 from workbench.plots.render import MAX_ROWS, NARROW_MIME, SVG_MIME, enable, svg
 from workbench.plots.theme import ACCENT, DECREASE, DIVERGING, INCREASE, NEUTRAL, PALETTE, SEQUENTIAL, colours
@@ -38,7 +39,9 @@ __all__ = [
     "estate_map",
     "forecast",
     "line_daily",
+    "moments",
     "stacked_daily",
     "svg",
     "waterfall",
+    "windows",
 ]
