@@ -1,6 +1,6 @@
 """Trouble for a group under load: members killed at random moments, the broker killed and restarted; how long it lasts.
 
-Kills come in bursts of one to three, some seconds apart, so that some hit while the group rebalances or a member
+Kills come in bursts of one to four, some seconds apart, so that some hit while the group rebalances or a member
 starts; after a burst the group gets the time to recover, because how long that takes is to be known. The same seed
 makes the same choices; what they hit depends on the machine.
 """
@@ -24,7 +24,7 @@ _LOOK_S = 0.1
 _SETTLE_S = 0.3  # what was on its way when a member died is through by then, and nobody has taken over yet
 _RECOVERY_S = 180.0
 _END_S = 120.0
-_BURSTS = (1, 1, 2, 3)
+_BURSTS = (1, 2, 2, 3, 4)
 
 
 @dataclass
@@ -145,7 +145,7 @@ class Chaos:
 
     def _recover_and_rest(self) -> None:
         self._until(lambda: not self._open, _RECOVERY_S)
-        self._wait(self._chance.uniform(0, 3))
+        self._wait(self._chance.uniform(0, 2))
 
     def _kill(self) -> None:
         """Kill one, after a while, and start another one in its place, after a moment."""
@@ -167,7 +167,7 @@ class Chaos:
 
     def _restart_broker(self) -> None:
         how = signal.SIGTERM if len(self.restarts["SIGKILL"]) > len(self.restarts["SIGTERM"]) else signal.SIGKILL
-        self._wait(self._chance.uniform(0, 3))
+        self._wait(self._chance.uniform(0, 2))
         began = time.monotonic()
         self._node.end(how)
         time.sleep(self._chance.uniform(0, 2))

@@ -4,6 +4,7 @@ import polars as pl
 
 from workbench.errors import EventError
 from workbench.focus import AMOUNT
+from workbench.streaming.processors.quotient import quotient
 
 MONTH_HOURS = 730
 """Hours of a month in price lists: 365 x 24 / 12."""
@@ -65,11 +66,11 @@ def priced(resources: pl.DataFrame, table: pl.DataFrame, size_ratio: float) -> p
     """
     rows = resources.join(table, on=_KEY, how="left", maintain_order="left")
     listed = pl.col("price_hour").is_not_null()
-    saves = 1 - pl.col("price_smaller").cast(pl.Float64) / pl.col("price_hour").cast(pl.Float64)
+    saves = 1 - quotient(pl.col("price_smaller"), pl.col("price_hour"))
     return rows.with_columns(
         listed.alias("listed"),
         pl.coalesce("price_hour", "price").alias("hourly"),
-        pl.when(listed).then(saves.fill_nan(None).fill_null(0.0)).otherwise(1 - size_ratio).alias("down_saves"),
+        pl.when(listed).then(saves.fill_null(0.0)).otherwise(1 - size_ratio).alias("down_saves"),
         pl.when(listed).then(pl.col("price_larger").is_not_null()).otherwise(pl.lit(value=True)).alias("up_possible"),
     )
 
@@ -81,7 +82,7 @@ def monthly_saving(action: pl.Expr, off_hours: pl.Expr, size_ratio: float) -> pl
         _times(hourly, pl.lit(round(MONTH_HOURS * (1 - size_ratio)))))  # fmt: skip
     up = pl.when(listed).then(_times(hourly - pl.col("price_larger"), pl.lit(MONTH_HOURS))).otherwise(
         _times(hourly, pl.lit(-round(MONTH_HOURS * (1 / size_ratio - 1)))))  # fmt: skip
-    off = _times(hourly, (off_hours * MONTH_HOURS / 168).round().cast(pl.Int64))
+    off = _times(hourly, quotient(off_hours * MONTH_HOURS, pl.lit(168)).round().cast(pl.Int64))
     return (
         pl.when(action == "terminate").then(_times(hourly, pl.lit(MONTH_HOURS)))
         .when(action == "downsize").then(down)

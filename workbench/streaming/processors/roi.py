@@ -10,6 +10,7 @@ import polars as pl
 
 from workbench.focus import AMOUNT
 from workbench.streaming.processors.processor import Outputs
+from workbench.streaming.processors.quotient import quotient
 from workbench.streaming.processors.state import State
 from workbench.streaming.processors.sums import Ledger
 from workbench.streaming.processors.watermark import (
@@ -130,8 +131,7 @@ class Roi(Watermarked):
     def _written(self, records: pl.DataFrame) -> pl.DataFrame:
         own = pl.when("beyond").then("delta_own_events").otherwise("own_events") > 0
         gain = (pl.col("revenue") - pl.col("cost")).cast(AMOUNT)
-        base = pl.when(pl.col("cost") > 0).then("cost").cast(pl.Float64)
-        roi = gain.cast(pl.Float64) / base
+        roi = pl.when(pl.col("cost") > 0).then(quotient(gain, pl.col("cost")))
         start, reach = pl.col("bucket"), self._reach
         return records.filter(own).select(
             *self.ledger.by,

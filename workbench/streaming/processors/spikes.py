@@ -14,6 +14,7 @@ from workbench.errors import EventError
 from workbench.focus import AMOUNT, TIME
 from workbench.streaming.processors.baseline import Baseline, Rule, judge
 from workbench.streaming.processors.processor import Outputs
+from workbench.streaming.processors.quotient import quotient
 from workbench.streaming.processors.state import State
 from workbench.streaming.processors.sums import Ledger
 from workbench.streaming.processors.watermark import (
@@ -188,7 +189,7 @@ class Spikes(Watermarked):
         expected = pl.col("expected").round(_EXPECTED_DIGITS).cast(pl.Decimal(38, _EXPECTED_DIGITS)).cast(AMOUNT)
         found = records.sort("due", *_KEY).with_columns(
             expected_amount=expected,
-            ratio=pl.when(pl.col("expected") > 0).then(pl.col("cost").cast(pl.Float64) / pl.col("expected")),
+            ratio=pl.when(pl.col("expected") > 0).then(quotient(pl.col("cost"), pl.col("expected"))),
             window_start=time_of(pl.col("bucket"), self.bucket),
             anomaly_type=pl.lit("cost_spike"),
         )
@@ -202,7 +203,7 @@ class Spikes(Watermarked):
             window_end=time_of(pl.col("bucket") + 1, self.bucket),
             cost_amount="cost",
             excess_amount=excess,
-            deviation=pl.when(pl.col("spread") > 0).then(excess.cast(pl.Float64) / pl.col("spread")),
+            deviation=pl.when(pl.col("spread") > 0).then(quotient(excess, pl.col("spread"))),
             deviation_percent=percent,
             business_impact=impact.otherwise(pl.lit("CRITICAL")),
             status=status.when("flagged").then(pl.lit("revised")).otherwise(pl.lit("withdrawn")),
