@@ -253,6 +253,27 @@ def stream_reset(
         typer.echo(f"forgot {forgotten} parts of the state" + (", and begins at the first event" if replay else ""))
 
 
+@stream_app.command("redrive")
+def stream_redrive(  # noqa: PLR0917 (typer reads the options from the signature)
+    profile: Profile = "kafka",
+    reason: Annotated[str, typer.Option(help="Only letters with this in their reason.", metavar="TEXT")] = "",
+    limit: Annotated[int | None, typer.Option(help="So many letters at most.")] = None,
+    as_version: Annotated[
+        str, typer.Option(help="Take letters without a known schema_version for this one.", metavar="1")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which letters would be sent.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters back to their topics, exactly once; what is still bad becomes a letter again."""
+    from workbench.pipelines.redrive import choice_of, redrive_letters
+    from workbench.pipelines.show import print_redriven
+    from workbench.settings import load
+
+    choice = choice_of(reason, limit, as_version)
+    done = redrive_letters(load(profile, check_files=False), choice, dry_run=dry_run)
+    (print_json if as_json else print_redriven)(done)
+
+
 def print_json(value: Any) -> None:  # noqa: ANN401 (any JSON)
     """Print one JSON object on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))

@@ -49,6 +49,14 @@ def print_stream(status: dict[str, Any]) -> None:
         print_frame(status["dead_letters"])
 
 
+def print_redriven(done: dict[str, Any]) -> None:
+    """Print which dead letters were sent back, and which stay."""
+    verb = "would be sent back" if done["dry_run"] else "were sent back"
+    Console().print(f"{done['redriven']:,} of {done['read']:,} dead letters {verb}, {done['left']:,} stay")
+    if done["letters"]:
+        print_frame(pl.DataFrame(done["letters"]))
+
+
 def print_loaded(done: dict[str, Any]) -> None:
     """Print what was loaded from each output topic."""
     if not done["topics"]:

@@ -108,7 +108,7 @@ class KafkaCluster(Broker):
                 raise BrokerRefused(
                     f"topic {name} has {there[name]} partitions, and {self._settings.partitions} are wanted, as "
                     "many as all inputs and the state have, so that a unit's events of all kinds meet: set "
-                    f"broker.partitions to {there[name]} if all of them have so many, else make the topic anew or add partitions"
+                    f"broker.partitions to {there[name]} if all have so many, else make the topic anew"
                 )
         return there
 

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import DeadLetter
+from workbench.streaming.decode import REDRIVES, DeadLetter
 from workbench.streaming.topics import DEAD_LETTERS, ROOM, SCHEMA_VERSION
 
 
@@ -66,4 +66,6 @@ def headers_of(letter: DeadLetter) -> dict[str, bytes]:
         "partition": "" if letter.partition is None else str(letter.partition),
         "offset": "" if letter.offset is None else str(letter.offset),
     }
+    if letter.redrives:
+        texts[REDRIVES] = str(letter.redrives)
     return {name: text.encode() for name, text in texts.items()}

@@ -52,6 +52,11 @@ class TopicReader:
         """Partition → the next offset."""
         return dict(self._next)
 
+    @property
+    def membership(self) -> Any:  # noqa: ANN401 (confluent_kafka's group metadata)
+        """What a transaction needs to commit offsets of our group."""
+        return self._consumer.consumer_group_metadata()
+
     def ends(self) -> dict[int, int]:
         """Partition → the offset after its last message, as the broker says now."""
         return {partition: self._watermarks(partition)[1] for partition in self._next}

@@ -15,7 +15,7 @@ from workbench.events import parse_faults, with_refused
 from workbench.exact import Parsed, decimals, times
 from workbench.focus import AMOUNT, TIME
 from workbench.jsonlines import read_lines
-from workbench.streaming.decode import DeadLetter, Decoded
+from workbench.streaming.decode import Decoded, letter_of
 from workbench.streaming.producer import HEADERS
 from workbench.streaming.topics import MESSAGE_LIMIT, SCHEMA_VERSION
 
@@ -90,8 +90,8 @@ def decode_records(messages: Sequence[Any], topic: str) -> Decoded:
     good = [message for at, message in enumerate(messages) if at not in faults]
     checked = read_records([message.value() for message in good], topic)
     wrong = zip(checked.rejected["row"], checked.rejected["reason"], strict=True)
-    dead = [_letter(messages[at], reason) for at, reason in faults.items()]
-    dead += [_letter(good[row], reason) for row, reason in wrong]
+    dead = [letter_of(messages[at], reason) for at, reason in faults.items()]
+    dead += [letter_of(good[row], reason) for row, reason in wrong]
     return Decoded(checked.valid, dead, len(messages))
 
 
@@ -145,7 +145,3 @@ def _envelope_fault(message: Any) -> str:  # noqa: ANN401
     if not message.value():
         return "the value is null or empty"
     return f"the value is longer than {MESSAGE_LIMIT} bytes" if len(message) > MESSAGE_LIMIT else ""
-
-
-def _letter(message: Any, reason: str) -> DeadLetter:  # noqa: ANN401
-    return DeadLetter(message.topic(), message.partition(), message.offset(), reason, message.key(), message.value())
