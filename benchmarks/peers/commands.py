@@ -8,7 +8,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 _STREAMS = _ROOT / ".peers" / "kafka_streams"
 _QUIX = _ROOT / ".peers" / "quixstreams" / "bin" / "python"
-_JAVA = {"sum": "peers.Sum"}
+_JAVA = {"sum": "peers.Sum", "whole": "peers.Whole"}
 """Peer → its class in the jar."""
 
 _CLOSED = ("--tell", "closed", "--grace-hours", "1")

@@ -18,7 +18,7 @@ record Cost(long timestamp, String currency, BigDecimal amount) {
     static Serde<Cost> serde() {
         return Serdes.serdeFrom((topic, cost) -> {
             throw new UnsupportedOperationException("cost events are read only");
-        }, new Reader());
+        }, new PerThread<>(Reader::new));
     }
 
     private static final class Reader implements Deserializer<Cost> {

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import com.fasterxml.jackson.core.util.BufferRecycler;
 import com.fasterxml.jackson.core.util.RecyclerPool;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
 
 /** Reading and writing JSON without a tree. */
 final class Json {
@@ -40,5 +42,43 @@ final class Json {
         StringBuilder quoted = new StringBuilder(text.length() + 2).append('"');
         JsonStringEncoder.getInstance().quoteAsString(text, quoted);
         return quoted.append('"').toString();
+    }
+
+    /** Writes one object. */
+    static final class Line {
+        private final StringBuilder text = new StringBuilder(384).append('{');
+
+        Line text(String name, String value) {
+            return raw(name, quoted(value));
+        }
+
+        Line money(String name, BigDecimal value) {
+            return raw(name, value == null ? "null" : '"' + value.toPlainString() + '"');
+        }
+
+        Line number(String name, double value) {
+            return raw(name, Double.isFinite(value) ? Double.toString(value) : "null");
+        }
+
+        Line number(String name, long value) {
+            return raw(name, Long.toString(value));
+        }
+
+        Line flag(String name, boolean value) {
+            return raw(name, Boolean.toString(value));
+        }
+
+        Line time(String name, long millis) {
+            return raw(name, '"' + Times.write(millis) + '"');
+        }
+
+        Line raw(String name, String json) {
+            text.append(text.length() > 1 ? ",\"" : "\"").append(name).append("\":").append(json);
+            return this;
+        }
+
+        byte[] bytes() {
+            return text.append('}').toString().getBytes(StandardCharsets.UTF_8);
+        }
     }
 }
