@@ -66,6 +66,10 @@ _ADVICE = f"""
     ) = 1 AND action <> 'keep'
     ORDER BY monthly_saving DESC, resource_id
 """
+_COSTS = f"""
+    SELECT currency, SUM(cost_amount) AS in_events FROM finops_curated.cost_events_versions
+    WHERE timestamp >= ? AND timestamp < ? AND {_KNOWN} GROUP BY currency
+"""
 
 
 class Outcomes:
@@ -134,6 +138,29 @@ class Outcomes:
             at. The largest saving first.
         """
         return self._told(_ADVICE)
+
+    def windows_check(self) -> pl.DataFrame:
+        """Hold the windows against the cost events of the days that they cover.
+
+        Returns
+        -------
+        polars.DataFrame
+            By `currency`: `windows` and `events` (counts), `in_windows`, `in_events` (exact), `difference`. 0 where
+            the windows are as recent as the events: a live stream is ahead of its input's load, or behind it.
+        """
+        windows = self.cost_windows()
+        told = windows.group_by("currency").agg(
+            pl.len().cast(pl.Int64).alias("windows"),
+            pl.col("events").sum(),
+            pl.col("total_cost").sum().alias("in_windows"),
+        )
+        first = windows["window_start"].min()
+        since = first if isinstance(first, datetime) else datetime.combine(self.as_of, time(), UTC)
+        end = datetime.combine(self.as_of, time(), UTC)
+        known = (since, end, self.known_at, self.known_at)
+        held = self.warehouse.query(_COSTS, known).with_columns(pl.col("in_events").cast(_TYPES["cost"]))
+        both = told.join(held, on="currency", how="left").with_columns(pl.col("in_events").fill_null(0))
+        return both.with_columns(difference=pl.col("in_windows") - pl.col("in_events")).sort("currency")
 
     def events(self, kind: str, days: int = 30) -> pl.DataFrame:
         """Return the events of the last `days` before `as_of`, in the order of their time, ready to be replayed.

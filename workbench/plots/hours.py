@@ -81,7 +81,7 @@ def moments(
         new_chart(data)
         .mark_circle(color=INCREASE, opacity=0.4)
         .encode(
-            x=day_axis(frame, x, x_label),
+            x=day_axis(frame, x, x_label).scale(type="utc", nice=False, padding=12),
             y=name_axis(y, rows, heading(y)).scale(domain=rows),
             size=area,
             description="_words:N",
