@@ -97,6 +97,7 @@ class Crew:
         """Count those that ended by themselves, and start others, as Kubernetes would."""
         for place, member in enumerate(self.members):
             if place not in self._killed and member.process.poll() is not None:
+                member.end(signal.SIGKILL)  # it is gone; this lets go of its pipes
                 self.gave_up += member.ready
                 self.never_began += not member.ready
                 self.start(place)
@@ -112,5 +113,4 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for member in self.members:
-            if member.process.poll() is None:
-                member.end(signal.SIGKILL)
+            member.end(signal.SIGKILL)

@@ -57,6 +57,7 @@ def wait_until_read(progress: Progress, seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(600)  # a minute on a machine that does nothing else
 def test_killed_members_and_a_killed_broker_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     if lacking := start.missing():
         pytest.skip(f"no Kafka of our own to restart: {lacking}")
