@@ -67,11 +67,25 @@ def test_each_axis_has_its_unit_and_its_zone() -> None:
     assert "UTC" in text
 
 
+def test_a_few_hours_are_told_by_the_hour_and_the_title_says_the_day() -> None:
+    text = drawn(plots.windows(costs(hours=14), spikes((3, "unit-0"))))
+    assert "from 2025-10-06" in text
+    assert "06:00" in text
+    assert "from 2025-10-06" not in drawn(plots.windows(costs(hours=100), spikes((3, "unit-0"))))
+
+
 def test_a_rule_without_a_spike_has_a_row_all_the_same() -> None:
     frame = spikes((3, "default"), (5, "default")).rename({"business_unit": "rule"})
     text = drawn(plots.moments(frame, names=["default", "strict"]))
     assert "strict" in text
     assert "2025-10-06 05:00 · default · 5.00 USD" in text
+
+
+def test_of_too_many_dots_the_largest_are_drawn() -> None:
+    many = spikes(*((hour, "loose") for hour in range(6_000))).rename({"business_unit": "rule"})
+    shown = marks(plots.moments(many).to_dict())
+    assert len(shown) == 2_000
+    assert min(row["excess_amount"] for row in shown) == 4_000
 
 
 def test_nothing_draws_an_empty_chart() -> None:

@@ -22,6 +22,7 @@ from tests.streaming.conftest import real
 from workbench import events
 from workbench.cli import main
 from workbench.errors import BrokerError, UsageError
+from workbench.pipelines.opening import resolve_known_at
 from workbench.pipelines.road import Carried
 from workbench.pipelines.streamed import load_outputs, load_stream
 from workbench.pipelines.told import STREAM, TOLD, rows_of
@@ -235,6 +236,14 @@ def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_is_loaded(broker: Bro
     assert letters["reason"].str.len_chars().min() > 5
     book = warehouse.query("SELECT rows_read, rows_valid, rows_dead, rows_inserted FROM finops_staging.stream_runs")
     assert book.rows() == [(104, 100, 4, 50)]
+
+
+def test_a_report_after_a_load_knows_what_came(broker: Broker, warehouse: Warehouse, make_profile: MakeProfile) -> None:
+    send(broker, {SUMS: outputs(happened(days=2))[SUMS]})
+    before = datetime.now(UTC)
+    load_outputs(warehouse, broker, "t.load")
+    latest = warehouse.query("SELECT MAX(loaded_at) AS t FROM finops_aggregated.cost_windows")["t"][0]
+    assert resolve_known_at(warehouse, make_profile(name="other"), None) == latest >= before
 
 
 def test_no_records_at_all_are_no_run(broker: Broker, warehouse: Warehouse) -> None:

@@ -1,6 +1,7 @@
 """What happens within days: cost window by window, and moments that were marked."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,6 +13,8 @@ from workbench.plots.words import amount, heading, moment, phrase, titled
 
 if TYPE_CHECKING:
     import altair as alt
+
+_TWO_DAYS = timedelta(days=2)
 
 
 def windows(
@@ -33,7 +36,7 @@ def windows(
     ringed = data.join(told, on=[x, colour], how="semi").with_columns(pl.col("_words") + " · spike")
     about = described("Lines", titled(label, unit), few, x, names)
     scale = alt.Y(f"{y}:Q", title=titled(label, unit), scale=alt.Scale(zero=True))
-    day = day_axis(few, x, x_label)
+    day = _time_axis(few, x, x_label)
     lines = new_chart(data).encode(
         x=day, y=scale, color=alt.Color(f"{colour}:N", title=None, scale=hues(names), sort=names, legend=legend(names))
     )
@@ -45,6 +48,17 @@ def windows(
         + rings.mark_point(size=46, color=INCREASE, strokeWidth=1.6)
     ).properties(height=height, description=about)
     return layers
+
+
+def _time_axis(frame: pl.DataFrame, x: str, title: str) -> "alt.X":
+    """Days; where there are fewer than two, hours, and the day in the title."""
+    import altair as alt
+
+    first, last = frame[x].min(), frame[x].max()
+    if not (isinstance(first, datetime) and isinstance(last, datetime)) or last - first >= _TWO_DAYS:
+        return day_axis(frame, x, title)
+    axis = alt.Axis(format="%H:%M", grid=False, title=f"{title}, from {first:%Y-%m-%d}", tickCount=8)
+    return alt.X(f"{x}:T", scale=alt.Scale(type="utc", nice=False), axis=axis)
 
 
 def _folded(frame: pl.DataFrame, names: tuple[str, str, str], marked: Sequence[str], top: int) -> pl.DataFrame:
@@ -59,15 +73,16 @@ def _folded(frame: pl.DataFrame, names: tuple[str, str, str], marked: Sequence[s
 def moments(
     frame: pl.DataFrame, x: str = "window_start", y: str = "rule", size: str = "excess_amount", unit: str = "USD", *,
     names: Sequence[str] = (), label: str = "Spikes", size_label: str = "Above what was expected",
-    x_label: str = "Start of the window (UTC)",
+    x_label: str = "Start of the window (UTC)", most: int = 2_000,
 ) -> "alt.Chart":  # fmt: skip
     """One dot a row: when it was, in the row of its name, the larger `size` (in `unit`) is.
 
-    `names` gives the rows and their order, those without a dot too.
+    `names` gives the rows and their order, those without a dot too. Of more than `most` dots the largest are drawn.
     """
     import altair as alt
 
     rows = list(names) or ranked(frame, y, size)
+    frame = frame.top_k(most, by=size).sort(x) if frame.height > most else frame
     said = [
         phrase(moment(at), str(name), f"{amount(value)} {unit}".strip())
         for at, name, value in frame.select(x, y, size).iter_rows()
