@@ -132,7 +132,7 @@ class Member:
             if self._trouble is not None:
                 raise self._trouble
         errors = list(map(Message.error, found))
-        if errors.count(None) == len(errors):
+        if not any(errors):  # they can't be compared with None
             return found
         for message, error in zip(found, errors, strict=True):
             if error is not None and (error.fatal() or not error.retriable()):
