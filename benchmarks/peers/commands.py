@@ -8,12 +8,19 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 _STREAMS = _ROOT / ".peers" / "kafka_streams"
 _QUIX = _ROOT / ".peers" / "quixstreams" / "bin" / "python"
-_JAVA = {"sum": "peers.Sum", "whole": "peers.Whole"}
-"""Peer → its class in the jar."""
+_JAVA = {
+    "sum": ("peers.Sum",),
+    "whole": ("peers.Whole",),
+    "article": ("peers.Article",),
+    "article_by_unit": ("peers.Article", "--join-by", "unit"),
+}
+"""Peer → its class in the jar, and further words of its command line."""
 
 _CLOSED = ("--tell", "closed", "--grace-hours", "1")
 _QUIXSTREAMS = {"quixstreams_sum": (), "quixstreams_sum_closed": _CLOSED}
 """Peer → further words of its command line."""
+
+_BETWEEN = {"article": ("by-unit", "by-resource_id", "by-user_id"), "article_by_unit": ("by-unit",)}
 
 PEERS = (*_JAVA, *_QUIXSTREAMS)
 
@@ -66,6 +73,12 @@ def command(peer: str, run: Run, jvm: Sequence[str] = _TUNED) -> list[str]:
     if peer in _JAVA:
         path = f"{_STREAMS / 'peers.jar'}:{_STREAMS / 'libs'}/*"
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        return ["java", *jvm, quiet, "-cp", path, _JAVA[peer], *run.options]
+        program, *more = _JAVA[peer]
+        return ["java", *jvm, quiet, "-cp", path, program, *run.options, *more]
     script = Path(__file__).with_name("quixstreams_sum.py")
     return [str(_QUIX), str(script), *run.options, *_QUIXSTREAMS[peer]]
+
+
+def between(peer: str, application: str) -> list[str]:
+    """The topics in which a peer passes events on to itself: it has done its work once it has read these too."""
+    return [f"{application}-{name}-repartition" for name in _BETWEEN.get(peer, ())]

@@ -9,7 +9,7 @@ final class Options {
     private static final Set<String> NEEDED = Set.of("--bootstrap", "--application", "--prefix", "--out", "--state-dir");
     private static final Set<String> KNOWN =
             Set.of("--bootstrap", "--application", "--prefix", "--out", "--state-dir", "--threads", "--commit-ms",
-                    "--grace-hours", "--idle-ms");
+                    "--grace-hours", "--idle-ms", "--join-by");
 
     private final Map<String, String> given = new HashMap<>();
 
@@ -66,6 +66,11 @@ final class Options {
     /** After so long without an event what is open is closed. */
     long idleMs() {
         return number("--idle-ms", 60_000);
+    }
+
+    /** Of {@link Article}: whether cost and revenue meet by business unit, not by the article's own keys. */
+    boolean joinsByUnit() {
+        return given.getOrDefault("--join-by", "own").equals("unit");
     }
 
     private long number(String name, long otherwise) {
