@@ -18,7 +18,7 @@ from workbench.streaming.processors.rightsizing import RightSizing
 from workbench.streaming.processors.roi import Roi
 from workbench.streaming.processors.spikes import Spikes
 from workbench.streaming.processors.windows import Windows
-from workbench.streaming.topics import INPUTS, OUTPUTS, ROAD, STATE
+from workbench.streaming.topics import INPUTS, STATE
 
 PROCESSORS: dict[str, Callable[[], Processor]] = {
     "windows": Windows, "spikes": Spikes, "roi": Roi, "rightsizing": RightSizing,
@@ -101,7 +101,8 @@ def reset(settings: Settings, names: Sequence[str], *, replay: bool) -> int:
             "the processors share what was read: --replay begins anew for all of them, without --processor"
         )
     with _broker(settings) as broker:
-        broker.prepare((*ROAD, *OUTPUTS, STATE))
+        broker.prepare((*INPUTS.values(), STATE))
+        broker.must_allow(reads=(*INPUTS.values(), STATE) if replay else (STATE,), writes=[STATE])
         admin = AdminClient(broker.connection())
         _must_rest(admin, broker)
         forgotten = _forget(broker, {processor.name for processor in processors})

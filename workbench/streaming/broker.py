@@ -30,6 +30,7 @@ class Broker:
         self.prefix = prefix
         self.timeout_s = timeout_s
         self._client: Any = None
+        self._asker: Any = None
         self._heard = ""
         self._turned_away = False
         self._lock = threading.RLock()
@@ -145,6 +146,17 @@ class Broker:
         low, high = self.told(consumer.get_watermark_offsets, TopicPartition(name, partition), timeout=ANSWER_S)
         return int(low), int(high)
 
+    def committed(self, consumer: Any, places: list[TopicPartition]) -> list[TopicPartition]:  # noqa: ANN401
+        """What a consumer's group has committed."""
+        try:
+            found: list[TopicPartition] = self.told(consumer.committed, places, timeout=ANSWER_S)
+        except BrokerUnavailable:
+            for message in consumer.consume(10, timeout=0.5):  # who may not ask is told there, and waits here
+                if message.error() is not None and message.error().name() in _NOT_ALLOWED:
+                    raise self.error(message.error(), "asking what has been read") from None
+            raise
+        return found
+
     def told(self, ask: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Ask a client, again while the broker is still getting ready; its error in our words."""
         limit = time.monotonic() + min(ANSWER_S, self.timeout_s)
@@ -185,6 +197,7 @@ class Broker:
     def close(self) -> None:
         """Let go."""
         self.renew_client()
+        self._asker = None
 
     def __enter__(self) -> Self:
         return self
@@ -200,8 +213,17 @@ class Broker:
             self._heard = error.str()
             self._turned_away = error.name() in _TURNED_AWAY
 
+    def _asking(self) -> Any:  # noqa: ANN401 (confluent_kafka.admin.AdminClient)
+        """The client of questions about topics. Not a producer of events: who may only look may not be one."""
+        from confluent_kafka.admin import AdminClient
+
+        with self._lock:
+            if self._asker is None:
+                self._asker = AdminClient(self.connection())
+            return self._asker
+
     def _metadata(self, topic: str | None = None) -> Mapping[str, Any]:
-        client, asked = self.client, [topic] if topic else []
+        client, asked = self._asking(), [topic] if topic else []
         self._turned_away = False
         limit = time.monotonic() + min(ANSWER_S, self.timeout_s)
 

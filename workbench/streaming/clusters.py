@@ -1,6 +1,7 @@
 """The two kinds of broker: the embedded one, which lives in this process, and a Kafka."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicCollection
@@ -120,12 +121,26 @@ class KafkaCluster(Broker):
         admin = AdminClient(self.connection())  # to be held until it has answered
         for name, made in admin.create_topics(new, operation_timeout=ANSWER_S).items():
             try:
-                made.result(timeout=ANSWER_S * 2)
+                self._made(admin, made, new, name)
             except KafkaException as error:
                 if error.args[0].name() in _MAY_NOT:
                     raise self._may_not_make(name, topics) from error
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # somebody else was quicker
                     raise self.error(error.args[0], f"topic {name} can't be made") from error
+
+    def _made(self, admin: Any, made: Any, new: list[Any], name: str) -> None:  # noqa: ANN401
+        """Wait for a topic; once more while the broker listens already, but its controller has not seen it yet."""
+        limit = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                made.result(timeout=ANSWER_S * 2)
+            except KafkaException as error:
+                if "fenced" not in error.args[0].str() or time.monotonic() > limit:
+                    raise
+                time.sleep(0.3)
+                made = admin.create_topics([topic for topic in new if topic.topic == name])[name]
+            else:
+                return
 
     def _may_not_make(self, name: str, topics: list[Topic]) -> BrokerRefused:
         [topic] = [topic for topic in topics if self.topic(topic) == name]
@@ -142,19 +157,32 @@ class KafkaCluster(Broker):
 
         needed = [(self.topic(topic), AclOperation.READ) for topic in reads]
         needed += [(self.topic(topic), AclOperation.WRITE) for topic in writes]
-        names = sorted({name for name, _ in needed})
         admin = AdminClient(self.connection())
-        asked = admin.describe_topics(
-            TopicCollection(names), include_authorized_operations=True, request_timeout=ANSWER_S
-        )
-        allowed = {name: self.told(asked[name].result).authorized_operations for name in names}
-        lacking = [f"{operation.name} on topic {name}" for name, operation in needed
-                   if allowed[name] is not None and operation not in allowed[name]]  # fmt: skip
+        allowed = {name: self._allowed(admin, name) for name in sorted({name for name, _ in needed})}
+        lacking = [
+            f"{operation.name} on topic {name}"
+            for name, operation in needed
+            if (operations := allowed[name]) is not None and operation not in operations
+        ]
         if lacking:
             raise BrokerRefused(
                 f"the broker at {self.address} does not allow to {self.who}: {', '.join(lacking)}. Grant it; "
                 "deploy/kafka/ACLS.md lists what each role needs"
             )
+
+    def _allowed(self, admin: Any, name: str) -> Collection[Any] | None:  # noqa: ANN401 (an AdminClient)
+        """The operations on a topic that are allowed to us; None where the broker doesn't say."""
+
+        def ask() -> Any:  # noqa: ANN401
+            asked = TopicCollection([name])
+            described = admin.describe_topics(asked, include_authorized_operations=True, request_timeout=ANSWER_S)
+            return described[name].result().authorized_operations
+
+        try:
+            found: Collection[Any] | None = self.told(ask)
+        except BrokerRefused:
+            return ()  # not even to see it
+        return found
 
 
 _AS_MANY = (*INPUTS.values(), STATE)

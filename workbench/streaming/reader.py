@@ -156,7 +156,7 @@ class TopicReader:
 
     def _committed(self, count: int) -> dict[int, int]:
         asked = [TopicPartition(self._name, partition) for partition in range(count)]
-        found = self._broker.told(self._consumer.committed, asked, timeout=10)
+        found = self._broker.committed(self._consumer, asked)
         return {place.partition: place.offset for place in found}
 
     def _start(self, partition: int, committed: int) -> int:

@@ -25,7 +25,7 @@ def topics_status(broker: Broker, group: str) -> pl.DataFrame:
     try:
         for name, count in sorted(there.items()):
             asked = [TopicPartition(name, partition) for partition in range(count)]
-            for place in broker.told(consumer.committed, asked, timeout=10):
+            for place in broker.committed(consumer, asked):
                 low, high = broker.watermarks(consumer, name, place.partition)
                 committed = place.offset if place.offset >= 0 else None
                 lag = high - max(low, committed or 0) if name in inputs else None
