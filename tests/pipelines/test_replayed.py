@@ -81,6 +81,9 @@ def held(wb: Workbench) -> None:
     assert_frame_equal(wb.cost_windows().select("business_unit", "currency", "window_start", "total_cost").sort(
         "window_start", "business_unit", "currency"), by_hour(costs).select(
         "business_unit", "currency", "window_start", "total_cost"))  # fmt: skip
+    check = wb.windows_check()
+    assert check["difference"].to_list() == [0] * costs["currency"].n_unique()
+    assert check["events"].sum() == costs.height
     roi = wb.stream_roi()
     assert roi["own_cost"].sum() == costs["cost_amount"].sum()
     assert roi["own_revenue"].sum() == business["revenue_impact"].sum()
@@ -141,6 +144,14 @@ def test_restated_moved_and_new_costs_are_followed_and_an_old_report_stays_as_it
     now = workbench(warehouse, settings, known_at=datetime.now(UTC))
     held(now)
     assert (now.cost_windows()["business_unit"] == "new").any()
+    view = warehouse.query(
+        "SELECT total_cost FROM finops_reporting.cost_window_totals ORDER BY window_start, business_unit"
+    )
+    assert view["total_cost"].to_list() == now.cost_windows()["total_cost"].to_list()
+    assert (
+        warehouse.query("SELECT COUNT(*) AS n FROM finops_aggregated.cost_windows")["n"][0] > view.height
+    )  # taken back
+    assert warehouse.query("SELECT COUNT(*) AS n FROM finops_reporting.roi_windows")["n"][0] == now.stream_roi().height
     assert_frame_equal(old.cost_windows(), before[0])
     assert_frame_equal(old.spikes(), before[1])
 

@@ -64,7 +64,7 @@ _ADVICE = f"""
     QUALIFY ROW_NUMBER() OVER (
         PARTITION BY business_unit, resource_id, currency ORDER BY recommended_at DESC, recommendation_id
     ) = 1 AND action <> 'keep'
-    ORDER BY monthly_saving DESC, resource_id
+    ORDER BY monthly_saving DESC NULLS LAST, resource_id
 """
 _COSTS = f"""
     SELECT currency, SUM(cost_amount) AS in_events FROM finops_curated.cost_events_versions

@@ -1,4 +1,5 @@
--- What the records of the stream come to. Nothing is added up over origins, currencies or lengths of windows.
+-- What the records of the stream come to. Nothing is added up over origins, currencies or lengths of windows. A record
+-- without events is one that a later replay took back.
 
 -- Each window once. total_cost is exact: all records of it added up, those beyond the horizon too; reported_cost is
 -- what its last record within the horizon says, and must be the same without what came beyond (beyond_cost).
@@ -15,6 +16,7 @@ SELECT
     COUNT(*) AS records,
     MAX(closed_at) AS last_told_at
 FROM finops_aggregated.cost_windows
+WHERE events > 0
 GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- Each window once: cost and revenue around a moment as last told, and what its own bucket brought (exact, additive).
@@ -30,6 +32,7 @@ SELECT
     COUNT(*) AS records,
     MAX(calculated_at) AS last_told_at
 FROM finops_aggregated.roi_calculations
+WHERE cost_events + revenue_events > 0
 GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- Spikes that still stand.
