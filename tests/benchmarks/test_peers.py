@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from benchmarks.peers import commands
 from benchmarks.peers.commands import Run
@@ -20,10 +22,10 @@ from tests.real.kafka.fixture import kafka_address  # noqa: F401
 from workbench.settings import KafkaBroker
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import KafkaCluster
-from workbench.streaming.feed import Feed
-from workbench.streaming.topics import COST, OUTPUTS, ROAD, Topic
+from workbench.streaming.feed import Feed, Values
+from workbench.streaming.topics import BUSINESS, COST, DEAD_LETTERS, OUTPUTS, RESOURCE, ROAD, Topic
 
-WINDOWS = Topic("finops.cost.aggregations")
+SPIKES, WINDOWS, RETURNS, ADVICE = OUTPUTS[:4]
 MONEY = pl.Decimal(38, 12)
 LONG_AFTER = datetime(2025, 10, 9, tzinfo=UTC)
 real = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -89,12 +91,23 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
+def send(broker: Broker, topic: Topic, *data: pl.DataFrame | Values) -> None:
+    feed = Feed(broker, topic, data)
+    feed.run()
+    assert feed.done
+
+
 def all_committed(broker: Broker, group: str, *topics: Topic) -> bool:
     """Whether a group has committed all that its topics hold."""
+    return all_committed_of(broker, group, [Topic(broker.topic(topic)) for topic in topics])
+
+
+def all_committed_of(broker: Broker, group: str, topics: list[Topic]) -> bool:
+    """The same, for topics by their whole names."""
     consumer = broker.consumer(group)
     try:
         for topic in topics:
-            parts = [TopicPartition(broker.topic(topic), partition) for partition in range(4)]
+            parts = [TopicPartition(topic.name, partition) for partition in range(4)]
             for part in consumer.committed(parts, timeout=10):
                 if max(part.offset, 0) < broker.watermarks(consumer, part.topic, part.partition)[1]:
                     return False
@@ -103,8 +116,12 @@ def all_committed(broker: Broker, group: str, *topics: Topic) -> bool:
         consumer.close()
 
 
-def read_all(broker: Broker, topic: Topic) -> list[dict[str, object]]:
+def read_all(broker: Broker, topic: Topic) -> list[dict[str, Any]]:
     """The JSON of all messages that a reader of committed messages sees, by partition, in order."""
+    return [json.loads(message.value()) for message in messages_of(broker, topic)]
+
+
+def messages_of(broker: Broker, topic: Topic) -> list[Message]:
     consumer: Consumer = broker.consumer("reader", **{"enable.partition.eof": True})
     consumer.assign([TopicPartition(broker.topic(topic), partition, OFFSET_BEGINNING) for partition in range(4)])
     found, ended = [], 0
@@ -113,12 +130,12 @@ def read_all(broker: Broker, topic: Topic) -> list[dict[str, object]]:
             if message.error():
                 ended += 1
             else:
-                found.append(json.loads(message.value()))
+                found.append(message)
     consumer.close()
     return found
 
 
-def last_sums(records: list[dict[str, object]]) -> pl.DataFrame:
+def last_sums(records: list[dict[str, Any]]) -> pl.DataFrame:
     """What the last record of each window says."""
     frame = pl.DataFrame(records, infer_schema_length=None).select(
         "business_unit",
@@ -129,6 +146,44 @@ def last_sums(records: list[dict[str, object]]) -> pl.DataFrame:
     )
     key = ["business_unit", "currency", "window_start"]
     return frame.unique(key, keep="last", maintain_order=True).sort(key)
+
+
+def revenue(count: int) -> pl.DataFrame:
+    """Business events at the times of costs."""
+    renamed = costs(count, 3_000).rename({"cost_amount": "revenue_impact", "service": "feature"})
+    return renamed.with_columns(event_type=pl.lit("order_placed"), revenue_impact=pl.col("revenue_impact") * 3)
+
+
+def use(days: int) -> pl.DataFrame:
+    """One resource that does nothing, one that does all it can, one in between, hour by hour."""
+    hours = pl.DataFrame({"hour": range(24 * days)})
+    kinds = pl.DataFrame({"resource_id": ["idle", "busy", "usual"], "utilization": [0.01, 0.97, 0.6]})
+    return hours.join(kinds, how="cross").select(
+        event_id=pl.format("{}-{}", "resource_id", "hour"),
+        timestamp=pl.datetime(2025, 10, 1, time_zone="UTC") + pl.duration(hours="hour"),
+        event_type=pl.lit("resource_used"),
+        service=pl.lit("compute"),
+        resource_id="resource_id",
+        resource_type=pl.lit("m5.large"),
+        utilization="utilization",
+        cost_estimate=pl.lit("0.10").cast(MONEY),
+        business_unit=pl.lit("shop"),
+        currency=pl.lit("USD"),
+        observed_at=pl.datetime(2025, 11, 1, time_zone="UTC"),
+    )
+
+
+BAD = {
+    b'{"event_id": "x", "timestamp": "2025-': "no valid JSON",
+    b'{"event_id": "x", "timestamp": "soon", "cost_amount": "1", "currency": "USD"}': "timestamp is not an ISO 8601",
+    b'{"event_id": "x", "timestamp": "2025-10-02T00:00:00Z", "cost_amount": "1.x", "currency": "USD"}': "not a number",
+    b'{"event_id": "x", "timestamp": "2025-10-02T00:00:00Z", "cost_amount": "0.0000000000001", "currency": "USD"}':
+        "more than 12 digits",
+    b'{"event_id": "x", "timestamp": "2025-10-02T00:00:00Z", "cost_amount": "1", "currency": "dollars"}':
+        "not a code of three letters",
+    b'{"timestamp": "2025-10-02T00:00:00Z", "cost_amount": "1", "currency": "USD"}': "event_id is missing",
+    b"[]": "no JSON object",
+}  # fmt: skip
 
 
 def closing(events: pl.DataFrame) -> pl.DataFrame:
@@ -155,9 +210,139 @@ def test_a_peers_five_minute_sums_are_exact_late_events_included(
     given, told = brokers
     events = costs(20_000, latest)
     with running(peer, given, told, tmp_path) as run:
-        feed = Feed(given, COST, [events, closing(events)])
-        feed.run()
-        assert feed.done
+        send(given, COST, events, closing(events))
         wait_for(lambda: all_committed(given, run.application, COST), 120)
     found = last_sums(read_all(told, WINDOWS))
     assert found.filter(pl.col("window_start") < LONG_AFTER).equals(exact_sums(events))
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_whole_job_counts_every_event_once_and_buries_what_it_cannot_read(
+    brokers: tuple[Broker, Broker], tmp_path: Path
+) -> None:
+    if lacking := commands.missing("whole"):
+        pytest.skip(lacking)
+    given, told = brokers
+    spent, earned = costs(20_000, 86_400), revenue(20_000)
+    send(given, COST, spent, Values(list(BAD), ["unit-1"] * len(BAD)))
+    send(given, BUSINESS, earned)
+    send(given, RESOURCE, use(12))
+    with running("whole", given, told, tmp_path, idle_ms=2_000) as run:
+        wait_for(lambda: all_committed(given, run.application, COST, BUSINESS, RESOURCE), 120)
+        wait_for(lambda: told_cost(told) >= total(spent, "cost_amount"), 60)
+    windows = pl.DataFrame(read_all(told, WINDOWS), infer_schema_length=None)
+    assert deltas(windows, "window_start", "cost").equals(exact_sums(spent).drop("events"))
+    in_time = windows.filter(~pl.col("beyond_horizon"))
+    beyond = windows.filter("beyond_horizon").select("business_unit", "currency", "window_start").unique()
+    assert beyond.height
+    key = ["business_unit", "currency", "window_start"]
+    by_last = last_sums(in_time.join(beyond, on=key, how="anti", maintain_order="left").to_dicts())
+    assert by_last.equals(exact_sums(spent).join(parsed(beyond), on=key, how="anti").sort(key))
+    returns = pl.DataFrame(read_all(told, RETURNS), infer_schema_length=None)
+    assert (
+        deltas(returns, "timestamp", "cost").filter(pl.col("total_cost") != 0).equals(exact_sums(spent).drop("events"))
+    )
+    assert returns["delta_revenue"].cast(MONEY).sum() == total(earned, "revenue_impact")
+    assert_returns_are_the_sums_around(returns, spent, earned)
+    letters = messages_of(given, DEAD_LETTERS)
+    assert sorted(letter.value() for letter in letters) == sorted(BAD)
+    for letter in letters:
+        assert BAD[letter.value()] in dict(letter.headers())["reason"].decode()
+    assert {(one["resource_id"], one["action"]) for one in read_all(told, ADVICE)} == {
+        ("idle", "terminate"),
+        ("busy", "upsize"),
+    }
+
+
+def total(events: pl.DataFrame, amount: str) -> Decimal:
+    return events[amount].cast(MONEY).sum()
+
+
+def told_cost(told: Broker) -> Decimal:
+    return sum((Decimal(one["delta_cost"]) for one in read_all(told, RETURNS)), Decimal(0))
+
+
+def parsed(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col("window_start").str.to_datetime("%+", time_unit="us", time_zone="UTC"))
+
+
+def deltas(records: pl.DataFrame, start: str, side: str) -> pl.DataFrame:
+    """What all records of a window add up to."""
+    renamed = parsed(records.select("business_unit", "currency", window_start=start, delta=f"delta_{side}"))
+    sums = renamed.group_by("business_unit", "currency", "window_start").agg(
+        total_cost=pl.col("delta").cast(MONEY).sum().cast(MONEY)
+    )
+    return sums.sort("business_unit", "currency", "window_start")
+
+
+def assert_returns_are_the_sums_around(returns: pl.DataFrame, spent: pl.DataFrame, earned: pl.DataFrame) -> None:
+    """The last record of each return has both sides of half an hour around, where nothing came beyond the horizon."""
+    last = returns.filter(~pl.col("beyond_horizon")).unique(["business_unit", "currency", "timestamp"], keep="last")
+    ample = last.filter(pl.col("timestamp") > "2025-10-02T02:00").with_columns(
+        pl.col("window_start", "window_end").str.to_datetime("%+", time_unit="us", time_zone="UTC")
+    )
+    assert ample.height > 1_000
+    for one in ample.sample(50, seed=1).iter_rows(named=True):
+        for side, events, amount in (("cost", spent, "cost_amount"), ("revenue", earned, "revenue_impact")):
+            near = events.filter(
+                (pl.col("business_unit") == one["business_unit"]) & (pl.col("currency") == one["currency"])
+                & (pl.col("timestamp") >= one["window_start"]) & (pl.col("timestamp") < one["window_end"])
+            )  # fmt: skip
+            assert Decimal(one[side]) == total(near, amount)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_whole_job_raises_a_spike_and_nothing_else(brokers: tuple[Broker, Broker], tmp_path: Path) -> None:
+    if lacking := commands.missing("whole"):
+        pytest.skip(lacking)
+    given, told = brokers
+    minutes = pl.int_range(0, 600, eager=True)
+    steady = costs(600, 0).with_columns(
+        timestamp=pl.lit(datetime(2025, 10, 2, tzinfo=UTC)) + pl.duration(minutes=minutes),
+        cost_amount=pl.when(minutes == 407).then(200).otherwise(10 + minutes % 3).cast(MONEY),
+        business_unit=pl.lit("shop"),
+        currency=pl.lit("USD"),
+        service=pl.lit("compute"),
+    )
+    send(given, COST, steady)
+    with running("whole", given, told, tmp_path, idle_ms=2_000):
+        wait_for(lambda: told_cost(told) >= total(steady, "cost_amount"), 120)
+    [spike] = read_all(told, SPIKES)
+    assert (spike["window_start"], spike["status"], spike["service"]) == ("2025-10-02T06:45:00Z", "raised", "compute")
+
+
+@pytest.mark.parametrize("peer", [pytest.param("article", marks=real), pytest.param("article_by_unit", marks=real)])
+def test_the_articles_sums_are_near_the_exact_ones(peer: str, brokers: tuple[Broker, Broker], tmp_path: Path) -> None:
+    if lacking := commands.missing(peer):
+        pytest.skip(lacking)
+    given, told = brokers
+    small, earned = costs(5_000, 3_000), revenue(5_000)
+    spent = small.with_columns((pl.col("cost_amount") * 100).cast(MONEY))
+    send(given, COST, spent)
+    send(given, BUSINESS, earned)
+    with running(peer, given, told, tmp_path) as run:
+        between = [Topic(name) for name in commands.between(peer, run.application)]
+        wait_for(lambda: all_committed(given, run.application, COST, BUSINESS), 120)
+        wait_for(lambda: all_committed_of(given, run.application, between), 120)
+    found = {
+        (one["business_unit"], one["currency"], one["window_start"]): float(one["total_cost"])
+        for one in read_all(told, WINDOWS)
+    }
+    exact = {
+        (unit, currency, start.strftime("%Y-%m-%dT%H:%M:%SZ")): float(amount)
+        for unit, currency, start, amount, _ in exact_sums(spent).iter_rows()
+    }
+    assert found == pytest.approx(exact, rel=1e-9)
+    assert bool(read_all(told, RETURNS)) == (peer == "article_by_unit")
+
+
+def test_a_peer_that_is_not_there_says_what_makes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(commands, "_STREAMS", tmp_path)
+    monkeypatch.setattr(commands, "_QUIX", tmp_path / "python")
+    assert all("make peers" in commands.missing(peer) for peer in commands.PEERS)
+    with pytest.raises(KeyError, match=r"no peer 'flink'; there are sum, whole"):
+        commands.missing("flink")
