@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.real.kafka.fixture import kafka_address  # noqa: F401
-from tests.streaming.live.test_exactly_once import costs, messages_of, read_all, send
+from tests.streaming.live.looking import costs, messages_of, read_all, send
 from workbench.errors import BrokerError, UsageError
 from workbench.pipelines import live
 from workbench.settings import KafkaBroker, load

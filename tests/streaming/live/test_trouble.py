@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
+from confluent_kafka import TopicPartition
 
 from tests.streaming.conftest import costs
+from tests.streaming.live.looking import messages_of
 from tests.streaming.mutants import mutants
 from workbench.errors import BrokerRefused
 from workbench.settings import KafkaBroker
@@ -194,21 +195,6 @@ def until(what: Callable[[], bool], seconds: float = 60) -> None:
 
 
 # Bad messages are no trouble
-
-
-def messages_of(broker: Broker, topic: Topic, partition: int) -> list[Message]:
-    """All messages of a partition that a reader of committed messages sees, in their order."""
-    consumer = broker.consumer(f"look-{uuid.uuid4().hex}", **{"enable.partition.eof": True})
-    consumer.assign([TopicPartition(broker.topic(topic), partition, OFFSET_BEGINNING)])
-    found: list[Message] = []
-    limit, ended = time.monotonic() + 30, False
-    while not ended:
-        assert time.monotonic() < limit
-        for message in consumer.consume(10_000, timeout=0.2):
-            ended |= message.error() is not None
-            found += [message] if message.error() is None else []
-    consumer.close()
-    return found
 
 
 @pytest.mark.real
