@@ -9,6 +9,7 @@ the one that an undisturbed run would have.
 
 import argparse
 import math
+import signal
 import sys
 import tempfile
 import time
@@ -67,6 +68,7 @@ def main(given: list[str] | None = None) -> int:
         return 1
     kills, restarts = (1, 0) if options.quick else (options.kills, options.restarts)
     events, data = _events(options, kills * _KILL_S + restarts * _RESTART_S + _BEGIN_S)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that broker and members end too
     began = time.monotonic()
     bar = Progress(console=Console(stderr=True))
     task = bar.add_task("members start", total=kills + restarts)

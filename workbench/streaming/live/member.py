@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -12,12 +12,15 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
 from workbench.streaming.decode import decode
+from workbench.streaming.live.hands import Hands
 from workbench.streaming.live.task import PartitionTask, Step
 from workbench.streaming.processors.processor import Processor
 from workbench.streaming.swift import Sweeper, no_collection, swift_switches
 from workbench.streaming.topics import INPUTS
 
 SESSION_MS = 10_000
+STUCK_S = 45.0
+"""A transaction that is neither through nor refused after so long is given up: its client had 30 s to say so."""
 _AT_ONCE = 10_000  # messages taken at a time: the others have to wait until they are made
 LAG_EVERY_S = 2.0
 
@@ -85,14 +88,15 @@ class Member:
             Something was not committed; nothing of it is seen. Run again.
         """
         consumer = self._joined()
-        with no_collection(), swift_switches(), ThreadPoolExecutor(8, thread_name_prefix="step") as pool:
+        hands = Hands()
+        with no_collection(), swift_switches():
             try:
-                self._go_on(consumer, pool, stopped, idle_s)
+                self._go_on(consumer, hands, stopped, idle_s)
                 self._settle_all()
             finally:
                 self._leave(consumer)
 
-    def _go_on(self, consumer: Any, pool: ThreadPoolExecutor, stopped: Callable[[], bool], idle_s: float) -> None:  # noqa: ANN401
+    def _go_on(self, consumer: Any, hands: Hands, stopped: Callable[[], bool], idle_s: float) -> None:  # noqa: ANN401
         heard, sweeper = time.monotonic(), Sweeper()
         while not stopped():
             messages = self._taken(consumer)
@@ -100,10 +104,10 @@ class Member:
             self._look_at_lag(consumer)
             if messages:
                 heard = time.monotonic()
-                self._work(consumer, messages, pool)
+                self._work(consumer, messages, hands)
             elif time.monotonic() - heard > idle_s:
                 heard = time.monotonic()
-                self._advance(consumer, pool)
+                self._advance(consumer, hands)
             del messages
             sweeper.sweep()
 
@@ -139,14 +143,14 @@ class Member:
                 raise self.broker.error(error, f"reading {message.topic()}")
         return [message for message, error in zip(found, errors, strict=True) if error is None]
 
-    def _work(self, consumer: Any, messages: Sequence[Any], pool: ThreadPoolExecutor) -> None:  # noqa: ANN401
+    def _work(self, consumer: Any, messages: Sequence[Any], hands: Hands) -> None:  # noqa: ANN401
         """Let each partition's part of a batch be stepped and committed while the next one is read."""
         group = consumer.consumer_group_metadata()
         for partition, parts in by_partition(messages, self.topics).items():
             task = self._tasks.get(partition)
             if task is not None:  # else it was taken from us meanwhile: whoever has it reads these messages
                 self._settle(partition)
-                self._under_way[partition] = pool.submit(self._through, task, parts, group)
+                self._under_way[partition] = hands.begin(self._through, task, parts, group)
 
     def _through(self, task: PartitionTask, parts: dict[str, list[Any]], group: Any) -> Done:  # noqa: ANN401
         """Take a part of a batch from messages to what is committed."""
@@ -159,19 +163,23 @@ class Member:
             dead += decoded.dead
         return Done(read, len(dead), task.commit(task.step(frames, dead, offsets), group))
 
-    def _advance(self, consumer: Any, pool: ThreadPoolExecutor) -> None:  # noqa: ANN401
+    def _advance(self, consumer: Any, hands: Hands) -> None:  # noqa: ANN401
         group = consumer.consumer_group_metadata()
         for partition, task in list(self._tasks.items()):
             self._settle(partition)
             step = task.advance()
             if step.outputs or step.changes:
-                self._under_way[partition] = pool.submit(_closed, task, step, group)
+                self._under_way[partition] = hands.begin(_closed, task, step, group)
 
     def _settle(self, partition: int) -> None:
         """Wait for the transaction of a partition. Raises what stood in its way."""
         future = self._under_way.pop(partition, None)
         if future is None:
             return
+        if not wait([future], STUCK_S).done:
+            raise BrokerError(
+                f"the transaction of partition {partition} is neither through nor refused after {STUCK_S:g} s: given up"
+            )
         done = future.result()
         self.counts.read += done.read
         self.counts.dead += done.dead
