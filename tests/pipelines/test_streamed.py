@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +32,10 @@ from workbench.streaming import replay
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import EmbeddedCluster
 from workbench.streaming.feed import Feed, Values
+from workbench.streaming.live.service import Service
 from workbench.streaming.processors import Limits, RightSizing, Roi, Rule, Spikes, Windows
 from workbench.streaming.reader import TopicReader
-from workbench.streaming.topics import OUTPUTS, ROAD, STATE
+from workbench.streaming.topics import COST, OUTPUTS, ROAD, STATE
 from workbench.warehouse import Warehouse
 
 pytestmark = pytest.mark.slow  # each test has a warehouse of its own
@@ -314,6 +316,45 @@ def test_what_is_not_committed_is_not_loaded_and_marks_of_transactions_do_not_ho
     assert by_topic(load_outputs(warehouse, broker, "t.load"))[SUMS].inserted == 100
     assert load_outputs(warehouse, broker, "t.load") == ()
     assert time.monotonic() - started < broker.timeout_s  # nobody waited for what never comes
+
+
+@pytest.mark.real
+def test_what_the_live_processors_tell_of_events_is_in_the_warehouse_to_the_last_digit(
+    place: tuple[Path, Broker, Warehouse],
+) -> None:
+    """Closed windows, each the sum of its events; what is still open is in no window yet."""
+    _, broker, warehouse = place
+    given = happened(seed=9, days=3)["cost"].with_row_index("at").with_columns(
+        event_id=pl.format("e-{}", "at"), event_type=pl.lit("cloud_cost_incurred"), metadata=pl.lit("{}"),
+        observed_at=pl.lit(START + timedelta(days=9)),
+    ).drop("at")  # fmt: skip
+    feed = Feed(broker, COST, [given])
+    feed.run()
+    assert feed.done
+    service = Service(broker, [Windows(idle=timedelta(days=1)), Spikes()], "live", batch=500, batch_s=0.1)
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    try:
+        limit = time.monotonic() + 60
+        while service.counts.read < given.height:
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+    finally:
+        service.stop()
+        thread.join(20)
+    done = by_topic(load_outputs(warehouse, broker, "t.load"))
+    assert (done[SUMS].dead, done[SUMS].conflicts, done[SUMS].inserted) == (0, 0, done[SUMS].read)
+    found = warehouse.query(
+        "SELECT business_unit, currency, window_start, total_cost FROM finops_reporting.cost_window_totals"
+    )
+    exact = given.group_by("business_unit", "currency", window_start=pl.col("timestamp").dt.truncate("5m")).agg(
+        pl.sum("cost_amount")
+    )
+    both = found.join(exact, on=["business_unit", "currency", "window_start"], how="left")
+    complete = both.filter(pl.col("window_start") < START + timedelta(days=2))  # nothing of these is still open
+    assert complete.height == exact.filter(pl.col("window_start") < START + timedelta(days=2)).height > 100
+    assert (complete["total_cost"] == complete["cost_amount"]).all()
+    assert (both["total_cost"] <= both["cost_amount"]).all()
 
 
 @pytest.mark.real
