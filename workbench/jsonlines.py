@@ -4,13 +4,13 @@ import functools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
 from workbench.checking import REJECTED
+from workbench.lines import Block, shapely
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def read_lines(given: Sequence[bytes], columns: Sequence[str], amounts: Sequence
         The columns in which a JSON number is refused.
     """
     schema = pl.Schema(dict.fromkeys(columns, pl.String()))
-    joined = b"\n".join(given)
+    joined = given.joined if isinstance(given, Block) else b"\n".join(given)
     escapes, objects = _escapes_and_objects(joined, len(given))
     refused = _numbers(given, joined, amounts, escapes=escapes)
     if escapes:
@@ -234,7 +234,7 @@ def _read(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None = None
     """Read the lines, or None where one of them is bad: then Polars refuses all, or has not a row for each."""
     if not lines:
         return pl.DataFrame(schema=schema)
-    if not _shapely(lines):
+    if not shapely(lines):
         return None
     joined = b"\n".join(lines) if joined is None else joined
     try:
@@ -242,14 +242,6 @@ def _read(lines: Sequence[bytes], schema: pl.Schema, joined: bytes | None = None
     except pl.exceptions.PolarsError:
         return None
     return frame if frame.height == len(lines) else None
-
-
-def _shapely(lines: Sequence[bytes]) -> bool:
-    """Whether each line begins like an object: then it is one row or more, or Polars refuses all.
-
-    It keeps blank lines out: they would vanish, and two rows of another line could make up for one.
-    """
-    return all(lines) and set(map(itemgetter(0), lines)) == {ord("{")}
 
 
 def _object(line: bytes) -> dict[str, object] | None:

@@ -1,32 +1,27 @@
 """Messages → checked events, and dead letters with what was wrong: nothing is lost between the two."""
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from itertools import accumulate, chain
+from typing import Any
 
 import polars as pl
 
 from workbench import events
-from workbench.streaming.producer import HEADERS
-from workbench.streaming.topics import MESSAGE_LIMIT, SCHEMA_VERSION
+from workbench.lines import one_block
+from workbench.streaming.parcels import (
+    REDRIVES,
+    DeadLetter,
+    Parcel,
+    is_about_version,
+    letter_of,
+    parcels,
+    redrives_of,
+)
 
-_VERSION = "schema_version"
-REDRIVES = "redrives"
-"""Header of an event that was a dead letter before: how often it has been sent back."""
-
-
-class DeadLetter(NamedTuple):
-    """A message that could not be read, as it came, and why."""
-
-    topic: str
-    partition: int | None
-    offset: int | None
-    reason: str
-    key: bytes | None
-    value: bytes | None
-    redrives: int = 0
-    """How often it has been sent back before (`workbench stream redrive`)."""
+__all__ = ["REDRIVES", "DeadLetter", "Decoded", "decode", "is_about_version", "letter_of", "redrives_of", "unpacked"]
 
 
 @dataclass(frozen=True)
@@ -44,70 +39,32 @@ def decode(messages: Sequence[Any], kind: str, columns: Collection[str] | None =
     An event that does not say when it was observed was observed when the broker took it: read again it says the same.
     A message without a key is read; its unit stands in the value. `columns`: as for `events.validate`.
     """
-    values = [message.value() for message in messages]
-    faults = _envelope_faults(messages, values)
-    good = messages
-    if faults:
-        good = [message for at, message in enumerate(messages) if at not in faults]
-        values = [value for at, value in enumerate(values) if at not in faults]
+    return unpacked(parcels(messages), kind, columns)
+
+
+def unpacked(given: Sequence[Parcel], kind: str, columns: Collection[str] | None = None) -> Decoded:
+    """Read messages of one kind that were taken apart; see `decode`."""
+    values = one_block([parcel.values for parcel in given]) if given else []
     read = events.read_values(values, kind, columns)
-    frame = _observed(read.frame, good, read.kept)
+    frame = _observed(read.frame, given, read.kept)
     checked = events.with_refused(events.validate(frame, kind, columns=columns), read, values)
-    wrong = zip(checked.rejected["row"], checked.rejected["reason"], strict=True)
-    dead = [letter_of(messages[at], reason) for at, reason in faults.items()]
-    dead += [letter_of(good[row], reason) for row, reason in wrong]
-    if checked.valid.height + len(dead) != len(messages):
-        raise AssertionError(f"{len(messages)} messages became {checked.valid.height} events and {len(dead)} letters")
-    return Decoded(checked.valid, dead, len(messages))
+    starts = list(accumulate((len(parcel.values) for parcel in given), initial=0))
+    dead = list(chain.from_iterable(parcel.dead for parcel in given))
+    for row, reason in zip(checked.rejected["row"], checked.rejected["reason"], strict=True):
+        at = bisect_right(starts, row) - 1
+        dead.append(given[at].letter(row - starts[at], reason))
+    count = sum(parcel.read for parcel in given)
+    if checked.valid.height + len(dead) != count:
+        raise AssertionError(f"{count} messages became {checked.valid.height} events and {len(dead)} letters")
+    return Decoded(checked.valid, dead, count)
 
 
-def _envelope_faults(messages: Sequence[Any], values: Sequence[bytes | None]) -> dict[int, str]:
-    """What is wrong with messages before anyone looks inside: place → reason."""
-    headers = [message.headers() for message in messages]
-    faults: dict[int, str] = {}
-    if headers.count(HEADERS) < len(headers):
-        faults = {at: reason for at, held in enumerate(headers) if held != HEADERS and (reason := _version_fault(held))}
-    if not all(values):
-        faults |= {at: "the value is null or empty" for at, value in enumerate(values) if not value}
-    if max(map(len, filter(None, values)), default=0) > MESSAGE_LIMIT:
-        reason = f"the value is longer than {MESSAGE_LIMIT} bytes"
-        faults |= {at: reason for at, value in enumerate(values) if value and len(value) > MESSAGE_LIMIT}
-    return faults
-
-
-def _version_fault(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
-    found = [value for name, value in headers or () if name == _VERSION]
-    if not found:
-        return f"no {_VERSION} in the header; {SCHEMA_VERSION} is known"
-    if found != [SCHEMA_VERSION.encode()]:
-        return f"another {_VERSION} in the header than {SCHEMA_VERSION}, which is known"
-    return ""
-
-
-def is_about_version(reason: str) -> bool:
-    """Whether a letter's reason is the version in the header, so that nobody has looked inside."""
-    return f"{_VERSION} " in reason and " in the header" in reason
-
-
-def redrives_of(headers: Iterable[tuple[str, bytes | None]] | None) -> int:
-    """How often a message has been sent back, as its header says; 0 where that says nothing sensible."""
-    found = [value for name, value in headers or () if name == REDRIVES and value and value.isdigit()]
-    return int(found[-1][:9]) if found else 0
-
-
-def _observed(frame: pl.DataFrame, messages: Sequence[Any], kept: Sequence[int]) -> pl.DataFrame:
+def _observed(frame: pl.DataFrame, given: Sequence[Parcel], kept: Sequence[int]) -> pl.DataFrame:
     """Fill in when the broker took what does not say when it was observed."""
-    given = frame["observed_at"]
-    lacking = given.is_null() | (given.str.strip_chars() == "")
+    observed = frame["observed_at"]
+    lacking = observed.is_null() | (observed.str.strip_chars() == "")
     if not lacking.any():
         return frame
-    taken = [datetime.fromtimestamp(messages[at].timestamp()[1] / 1000, UTC).isoformat() for at in kept]
-    return frame.with_columns(given.set(lacking, None).fill_null(pl.Series(taken, dtype=pl.String)))
-
-
-def letter_of(message: Any, reason: str) -> DeadLetter:  # noqa: ANN401
-    """Make the letter of a message that can't be taken."""
-    redrives = redrives_of(message.headers())
-    return DeadLetter(
-        message.topic(), message.partition(), message.offset(), reason, message.key(), message.value(), redrives
-    )
+    stamps = list(chain.from_iterable(parcel.stamps for parcel in given))
+    taken = [datetime.fromtimestamp(stamps[at][1] / 1000, UTC).isoformat() for at in kept]
+    return frame.with_columns(observed.set(lacking, None).fill_null(pl.Series(taken, dtype=pl.String)))

@@ -52,7 +52,7 @@ def progress(broker: Broker) -> Iterator[Progress]:
 
 def wait_until_read(progress: Progress, seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
-    while waiting := progress.waiting():
+    while (waiting := progress.waiting()) != 0:
         assert time.monotonic() < limit, f"{waiting} messages wait"
         time.sleep(0.2)
 

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import decode
+from workbench.streaming.decode import unpacked
 from workbench.streaming.live.hands import Hands
 from workbench.streaming.live.task import PartitionTask, Step
+from workbench.streaming.parcels import AT_ONCE, Parcel, parcels
 from workbench.streaming.processors.processor import Processor
 from workbench.streaming.swift import Sweeper, no_collection, swift_switches
 from workbench.streaming.topics import INPUTS
@@ -21,7 +21,6 @@ from workbench.streaming.topics import INPUTS
 SESSION_MS = 10_000
 STUCK_S = 45.0
 """A transaction that is neither through nor refused after so long is given up: its client had 30 s to say so."""
-_AT_ONCE = 10_000  # messages taken at a time: the others have to wait until they are made
 LAG_EVERY_S = 2.0
 
 
@@ -99,16 +98,16 @@ class Member:
     def _go_on(self, consumer: Any, hands: Hands, stopped: Callable[[], bool], idle_s: float) -> None:  # noqa: ANN401
         heard, sweeper = time.monotonic(), Sweeper()
         while not stopped():
-            messages = self._taken(consumer)
+            given = self._taken(consumer)
             self._settle_done()
             self._look_at_lag(consumer)
-            if messages:
+            if given:
                 heard = time.monotonic()
-                self._work(consumer, messages, hands)
+                self._work(consumer, given, hands)
             elif time.monotonic() - heard > idle_s:
                 heard = time.monotonic()
                 self._advance(consumer, hands)
-            del messages
+            del given
             sweeper.sweep()
 
     def _joined(self) -> Any:  # noqa: ANN401
@@ -126,41 +125,46 @@ class Member:
         )
         return consumer
 
-    def _taken(self, consumer: Any) -> list[Any]:  # noqa: ANN401
-        """The next batch; what went wrong in a callback is raised here."""
-        found: list[Any] = []
-        limit = time.monotonic() + self.batch_s
-        while len(found) < self.batch and (left := limit - time.monotonic()) > 0:
-            found += consumer.consume(min(self.batch - len(found), _AT_ONCE), timeout=left)
+    def _taken(self, consumer: Any) -> list[Parcel]:  # noqa: ANN401
+        """The next batch, taken apart; what went wrong in a callback is raised here."""
+        found: list[Parcel] = []
+        limit, count = time.monotonic() + self.batch_s, 0
+        while count < self.batch and (left := limit - time.monotonic()) > 0:
+            messages = consumer.consume(min(self.batch - count, AT_ONCE), timeout=left)
             self.counts.polled = time.monotonic()
             if self._trouble is not None:
                 raise self._trouble
-        errors = list(map(Message.error, found))
+            count += len(messages)
+            found += parcels(self._without_errors(messages))
+        return found
+
+    def _without_errors(self, messages: list[Any]) -> list[Any]:
+        errors = list(map(Message.error, messages))
         if not any(errors):  # they can't be compared with None
-            return found
-        for message, error in zip(found, errors, strict=True):
+            return messages
+        for message, error in zip(messages, errors, strict=True):
             if error is not None and (error.fatal() or not error.retriable()):
                 raise self.broker.error(error, f"reading {message.topic()}")
-        return [message for message, error in zip(found, errors, strict=True) if error is None]
+        return [message for message, error in zip(messages, errors, strict=True) if error is None]
 
-    def _work(self, consumer: Any, messages: Sequence[Any], hands: Hands) -> None:  # noqa: ANN401
+    def _work(self, consumer: Any, given: Sequence[Parcel], hands: Hands) -> None:  # noqa: ANN401
         """Let each partition's part of a batch be stepped and committed while the next one is read."""
         group = consumer.consumer_group_metadata()
-        for partition, parts in by_partition(messages, self.topics).items():
+        for partition, parts in by_partition(given, self.topics).items():
             task = self._tasks.get(partition)
             if task is not None:  # else it was taken from us meanwhile: whoever has it reads these messages
                 self._settle(partition)
                 self._under_way[partition] = hands.begin(self._through, task, parts, group)
 
-    def _through(self, task: PartitionTask, parts: dict[str, list[Any]], group: Any) -> Done:  # noqa: ANN401
+    def _through(self, task: PartitionTask, parts: dict[str, list[Parcel]], group: Any) -> Done:  # noqa: ANN401
         """Take a part of a batch from messages to what is committed."""
-        frames, dead = {}, []
-        offsets = [TopicPartition(name, task.partition, part[-1].offset() + 1) for name, part in parts.items()]
-        read = sum(map(len, parts.values()))
-        for name in list(parts):
-            decoded = decode(parts.pop(name), self.topics[name], self.columns)
+        offsets = [TopicPartition(name, task.partition, part[-1].end) for name, part in parts.items()]
+        frames, dead, read = {}, [], 0
+        for name, part in parts.items():
+            decoded = unpacked(part, self.topics[name], self.columns)
             frames[self.topics[name]] = decoded.valid
             dead += decoded.dead
+            read += decoded.read
         return Done(read, len(dead), task.commit(task.step(frames, dead, offsets), group))
 
     def _advance(self, consumer: Any, hands: Hands) -> None:  # noqa: ANN401
@@ -256,14 +260,10 @@ def _closed(task: PartitionTask, step: Step, group: Any) -> Done:  # noqa: ANN40
     return Done(0, 0, task.commit(step, group))
 
 
-def by_partition(messages: Sequence[Any], topics: Mapping[str, str]) -> dict[int, dict[str, list[Any]]]:
-    """Messages by partition and topic, in their order."""
-    found: dict[int, dict[str, list[Any]]] = {}
-    places = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
-    start = 0
-    for (topic, partition), run in groupby(places):
-        end = start + sum(1 for _ in run)
-        if topic in topics:
-            found.setdefault(partition, {}).setdefault(topic, []).extend(messages[start:end])
-        start = end
+def by_partition(given: Sequence[Parcel], topics: Mapping[str, str]) -> dict[int, dict[str, list[Parcel]]]:
+    """Parcels by partition and topic, in their order."""
+    found: dict[int, dict[str, list[Parcel]]] = {}
+    for parcel in given:
+        if parcel.topic in topics:
+            found.setdefault(parcel.partition, {}).setdefault(parcel.topic, []).append(parcel)
     return found

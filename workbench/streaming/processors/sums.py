@@ -7,6 +7,7 @@ window add up to its sum, whatever came late.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -61,8 +62,9 @@ class Ledger:
         closing = pl.col("bucket") + self.closes_after
         due = pl.max_horizontal(pl.col("epoch") + 1, closing).alias("due")
         beyond = (pl.col("epoch") >= closing + self.horizon).alias("beyond")
-        new = arrived.with_columns(due, beyond).select(self.pending.names()).cast(self.pending)
-        return _summed(pl.concat([pending, new]), [*self.key, "due", "beyond"], self.sums).sort(*self.key, "due")
+        new = arrived.lazy().with_columns(due, beyond).select(self.pending.names()).cast(self.pending)
+        both = pl.concat([pending.lazy(), new])
+        return _summed(both, [*self.key, "due", "beyond"], self.sums).sort(*self.key, "due").collect()
 
     def settle(self, pending: pl.DataFrame, closed: pl.DataFrame, upto: int) -> tuple[pl.DataFrame, ...]:
         """Tell what is due until the bucket `upto` begins.
@@ -74,34 +76,44 @@ class Ledger:
             since the window began, and `revision`: 0 as it closed, then 1, 2 … (null beyond). They are in the order
             in which they are due.
         """
-        ripe = pl.col("due") <= upto
-        due, pending = pending.filter(ripe), pending.filter(~ripe)
-        if due.is_empty():
-            return self._records(due, due.with_columns(revision=pl.lit(0, pl.Int64))), pending, self._kept(closed, upto)
+        first = pending["due"].min()
+        if not isinstance(first, int) or first > upto:
+            return self._nothing, pending, self._kept(closed.lazy(), upto).collect()
+        ripe, known = pl.col("due") <= upto, closed.lazy()
+        due = pending.filter(ripe).lazy()
         revised = (pl.col("due") > pl.col("bucket") + self.closes_after).cast(pl.Int64).alias("revision")
         within = due.filter(~pl.col("beyond")).with_columns(revised)
-        known = closed.join(within.select(self.key).unique(), on=self.key, how="semi", nulls_equal=True)
-        totals = self._running(known, within)
-        told = _summed(pl.concat([closed, within.select(closed.columns)]), self.key, [*self.sums, "revision"])
-        return self._records(due, totals), pending, self._kept(told, upto).sort(self.key)
+        told = _summed(pl.concat([known, within.select(closed.columns)]), self.key, [*self.sums, "revision"])
+        records = self._records(due, self._running(known, within))
+        found = pl.collect_all([records, self._kept(told, upto).sort(self.key)])
+        return found[0], pending.filter(~ripe), found[1]
 
-    def _running(self, known: pl.DataFrame, within: pl.DataFrame) -> pl.DataFrame:
+    @cached_property
+    def _nothing(self) -> pl.DataFrame:
+        """No records."""
+        deltas = {f"delta_{name}" if name in self.sums else name: dtype for name, dtype in self.pending.items()}
+        return pl.DataFrame(schema={**deltas, **self._sum_schema, "revision": pl.Int64()})
+
+    def _running(self, closed: pl.LazyFrame, within: pl.LazyFrame) -> pl.LazyFrame:
         """The sums as they stand after each record."""
+        known = closed.join(within.select(self.key).unique(), on=self.key, how="semi", nulls_equal=True)
         before = known.select(*self.key, pl.lit(None, pl.Int64).alias("due"), *self.sums, "revision")
-        after = pl.concat([before, within.select(before.columns)]).sort(*self.key, "due", nulls_last=False)
+        after = pl.concat([before, within.select(*self.key, "due", *self.sums, "revision")])
         running = pl.col(*self.sums, "revision").cum_sum().over(self.key)
-        return after.with_columns(running).filter(pl.col("due").is_not_null())
+        ordered = after.sort(*self.key, "due", nulls_last=False)
+        return ordered.with_columns(running).filter(pl.col("due").is_not_null())
 
-    def _records(self, due: pl.DataFrame, totals: pl.DataFrame) -> pl.DataFrame:
+    def _records(self, due: pl.LazyFrame, totals: pl.LazyFrame) -> pl.LazyFrame:
         deltas = due.rename({name: f"delta_{name}" for name in self.sums})
         within = totals.select(*self.key, "due", *self.sums, "revision", pl.lit(value=False).alias("beyond"))
         on = [*self.key, "due", "beyond"]
         return deltas.join(within, on=on, how="left", nulls_equal=True).sort("due", *self.key, "beyond")
 
-    def _kept(self, closed: pl.DataFrame, upto: int) -> pl.DataFrame:
+    def _kept(self, closed: pl.LazyFrame, upto: int) -> pl.LazyFrame:
         """Without the windows that nothing can reach any more."""
         return closed.filter(pl.col("bucket") + (self.closes_after + self.horizon) > upto)
 
 
-def _summed(frame: pl.DataFrame, by: Sequence[str], sums: Sequence[str]) -> pl.DataFrame:
-    return frame.group_by(by).agg(pl.sum(*sums)).select(frame.columns)
+def _summed(frame: pl.LazyFrame, by: Sequence[str], sums: Sequence[str]) -> pl.LazyFrame:
+    columns = [*by, *(name for name in sums)]
+    return frame.group_by(by).agg(pl.sum(*sums)).select(columns)

@@ -157,8 +157,8 @@ def buckets_in(length: timedelta, bucket: timedelta, what: str) -> int:
 
 def watermarks(marks: pl.DataFrame) -> dict[str, int]:
     """Kind → the latest time seen, in microseconds since 1970."""
-    latest = marks.group_by("kind").agg(pl.max("seen"))
-    return dict(zip(latest["kind"].to_list(), latest["seen"].to_list(), strict=True))
+    seen = sorted(zip(marks["seen"].to_list(), marks["kind"].to_list(), strict=True))
+    return {kind: at for at, kind in seen}  # the last one stays
 
 
 def time_of(bucket: pl.Expr, length: timedelta) -> pl.Expr:
@@ -207,5 +207,6 @@ def arrivals(
 
 def marked(marks: pl.DataFrame, kind: str, arrived: pl.DataFrame) -> pl.DataFrame:
     """Note the latest times of what arrived."""
-    new = arrived.select(UNIT, pl.lit(kind).alias("kind"), "seen")
-    return pl.concat([marks, new]).group_by(UNIT, "kind").agg(pl.max("seen")).sort(UNIT, "kind")
+    new = arrived.lazy().select(UNIT, pl.lit(kind).alias("kind"), "seen")
+    both = pl.concat([marks.lazy(), new])
+    return both.group_by(UNIT, "kind").agg(pl.max("seen")).sort(UNIT, "kind").collect()
