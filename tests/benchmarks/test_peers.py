@@ -40,6 +40,7 @@ def costs(count: int, latest: int, units: int = 20) -> pl.DataFrame:
         timestamp=pl.datetime(2025, 10, 2, time_zone="UTC") + pl.duration(seconds=at * 2 - late, milliseconds=at % 997),
         event_type=pl.lit("cloud_cost_incurred"),
         service=pl.format("service \"{}\"", at % 3),
+        resource_id=pl.format("i-{}", at % 500),
         cost_amount=(at * 7_919 % 1_000_003).cast(MONEY) / 1_000_000 - pl.lit("0.000000000001").cast(MONEY),
         business_unit=pl.format("unit-{}", at % units),
         currency=pl.when(at % 5 == 0).then(pl.lit("EUR")).otherwise(pl.lit("USD")),
@@ -151,7 +152,11 @@ def last_sums(records: list[dict[str, Any]]) -> pl.DataFrame:
 def revenue(count: int) -> pl.DataFrame:
     """Business events at the times of costs."""
     renamed = costs(count, 3_000).rename({"cost_amount": "revenue_impact", "service": "feature"})
-    return renamed.with_columns(event_type=pl.lit("order_placed"), revenue_impact=pl.col("revenue_impact") * 3)
+    return renamed.drop("resource_id").with_columns(
+        event_type=pl.lit("order_placed"),
+        user_id=pl.format("user-{}", "event_id"),
+        revenue_impact=pl.col("revenue_impact") * 3,
+    )
 
 
 def use(days: int) -> pl.DataFrame:
@@ -320,7 +325,7 @@ def test_the_articles_sums_are_near_the_exact_ones(peer: str, brokers: tuple[Bro
     if lacking := commands.missing(peer):
         pytest.skip(lacking)
     given, told = brokers
-    small, earned = costs(5_000, 3_000), revenue(5_000)
+    small, earned = costs(2_000, 3_000), revenue(2_000)
     spent = small.with_columns((pl.col("cost_amount") * 100).cast(MONEY))
     send(given, COST, spent)
     send(given, BUSINESS, earned)
