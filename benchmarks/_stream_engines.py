@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from benchmarks._stream_race import WINDOWS, Entry
-from benchmarks.peers.commands import PEERS, Run, command, missing
+from benchmarks.peers.commands import Run, between, command, missing
 from workbench.settings import KafkaBroker
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import KafkaCluster
@@ -45,9 +45,9 @@ def ours(broker: Broker, *more: str) -> Engine:
     return entry
 
 
-def peer(broker: Broker, name: str, commit_ms: int) -> Engine:
+def peer(broker: Broker, name: str, commit_ms: int, *, exact: bool = True) -> Engine:
     """Another engine, with a group and output topics of its own each time."""
-    if lacking := (missing(name) if name in PEERS else 'not written yet'):
+    if lacking := missing(name):
         return lacking
 
     @contextmanager
@@ -57,6 +57,7 @@ def peer(broker: Broker, name: str, commit_ms: int) -> Engine:
             outputs.prepare((*OUTPUTS, *ROAD))
         with tempfile.TemporaryDirectory(prefix="workbench-peer-") as folder:
             run = Run(broker.address, f"{out}app", broker.prefix, out, Path(folder), commit_ms=commit_ms)
-            yield Entry(name, command(name, run), run.application, f"{out}{WINDOWS.name}")
+            passed_on = between(name, run.application)
+            yield Entry(name, command(name, run), run.application, f"{out}{WINDOWS.name}", passed_on, exact=exact)
 
     return entry

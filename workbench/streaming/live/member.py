@@ -57,7 +57,7 @@ class Member:
     """
 
     def __init__(
-        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = 50_000,
+        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = 100_000,
         batch_s: float = 0.5, counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.broker, self.processors, self.group = broker, processors, group

@@ -33,7 +33,7 @@ class Service:
     """
 
     def __init__(
-        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = 50_000, batch_s: float = 0.5,
+        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = 100_000, batch_s: float = 0.5,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.broker, self.processors, self.group = broker, processors, group
