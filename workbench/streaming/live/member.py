@@ -19,6 +19,8 @@ from workbench.streaming.swift import Sweeper, no_collection, swift_switches
 from workbench.streaming.topics import INPUTS
 
 SESSION_MS = 10_000
+BATCH = 100_000
+"""Messages of a batch at most: what a step costs beside its events is shared by so many."""
 STUCK_S = 45.0
 """A transaction that is neither through nor refused after so long is given up: its client had 30 s to say so."""
 LAG_EVERY_S = 2.0
@@ -57,7 +59,7 @@ class Member:
     """
 
     def __init__(
-        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = 100_000,
+        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = BATCH,
         batch_s: float = 0.5, counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.broker, self.processors, self.group = broker, processors, group

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from workbench.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from workbench.streaming.broker import Broker
-from workbench.streaming.live.member import Counts, Member
+from workbench.streaming.live.member import BATCH, Counts, Member
 from workbench.streaming.processors.processor import Processor
 from workbench.streaming.topics import DEAD_LETTERS, INPUTS, OUTPUTS, STATE
 
@@ -33,7 +33,7 @@ class Service:
     """
 
     def __init__(
-        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = 100_000, batch_s: float = 0.5,
+        self, broker: Broker, processors: Sequence[Processor], group: str, *, batch: int = BATCH, batch_s: float = 0.5,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.broker, self.processors, self.group = broker, processors, group
