@@ -1,5 +1,6 @@
 """Text → exact decimals and times."""
 
+import random
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Context, Decimal
 
@@ -180,3 +181,32 @@ def test_nested_columns_become_json_text() -> None:
     assert as_text(pl.Series("x", [{"a": 1, "b": None}, None])).to_list() == ['{"a":1,"b":null}', None]
     assert as_text(pl.Series("x", [["a"], []])).to_list() == ['["a"]', "[]"]
     assert as_text(pl.Series("x", [1.5, None])).to_list() == ["1.5", None]
+
+
+def test_times_as_we_write_them_read_the_same_as_one_by_one() -> None:
+    chance = random.Random(5)
+    spelled = "2025-10-01T00:00:00.432000Z", "2024-02-29T23:59:59.999999Z", "1969-12-31T00:00:00.000001Z"
+    written = [_mutated(chance.choice(spelled), chance) for _ in range(600)] + ["2025-02-30T00:00:00.000000Z"]
+    seen = []
+    for text in written:
+        among = times(pl.Series([spelled[0], text]), zone_needed=True)
+        alone = times(pl.Series([text, "soon"]), zone_needed=True)  # which is read the slow way
+        assert among.values[1] == alone.values[0], text
+        assert (among.reasons is None or among.reasons[1] is None) == (
+            alone.reasons is None or alone.reasons[0] is None
+        )
+        seen.append(among.values[1] is not None)
+    assert 60 < sum(seen) < 540
+
+
+def test_a_year_that_python_cannot_show_is_no_time_however_it_is_written() -> None:
+    for text in ("0000-01-01T00:00:00.000000Z", "-999-12-31T23:59:59.999999Z"):
+        read = times(pl.Series(["2025-10-01T00:00:00.000000Z", text]), zone_needed=True)
+        assert read.values[1] is None
+        assert read.reasons is not None
+
+
+def _mutated(text: str, chance: random.Random) -> str:
+    """One character is another; the length stays."""
+    at = chance.randrange(len(text))
+    return text[:at] + chance.choice("0123456789-:.TZ +") + text[at + 1 :]

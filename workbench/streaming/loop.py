@@ -5,12 +5,9 @@ everything before it and the dead letters are written: who is killed in between 
 comes twice changes nothing, the totals stay right.
 """
 
-import gc
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +16,7 @@ import polars as pl
 from workbench.streaming.decode import DeadLetter, Decoded, decode
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.reader import Offsets, TopicReader
-
-_SWITCH_S = 0.0005
+from workbench.streaming.swift import no_collection, swift_switches
 
 Sink = Callable[[pl.DataFrame, list[DeadLetter]], None]
 """Takes valid events, and the letters that fell out beside them; all of it or nothing."""
@@ -97,7 +93,7 @@ class Loop:
             Messages are lost, or the broker is.
         """
         load = _Load()
-        with _swift_switches(), ThreadPoolExecutor(1, thread_name_prefix="sink") as sink:
+        with swift_switches(), ThreadPoolExecutor(1, thread_name_prefix="sink") as sink:
             while not self._reached(end := until()):
                 decoded = self._next()
                 if decoded:
@@ -115,7 +111,7 @@ class Loop:
 
     def _next(self) -> Decoded | None:
         """The next batch, read and checked; None where there is nothing just now."""
-        with _no_collection():
+        with no_collection():
             messages = self._reader.batch()
             return self._decoder(messages, self._kind) if messages else None
 
@@ -152,29 +148,3 @@ class Loop:
 def changed(before: Mapping[int, int], after: Mapping[int, int]) -> dict[int, int]:
     """The offsets that have moved."""
     return {partition: offset for partition, offset in after.items() if before.get(partition) != offset}
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without Python's garbage collector: among a million messages it would look for cycles that there are none of.
-
-    Reading takes half as long. What is let go is freed at once all the same.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@contextmanager
-def _swift_switches() -> Iterator[None]:
-    """Python's threads take turns often: who sends would otherwise keep who reads waiting 5 ms at each call."""
-    was = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(was)
