@@ -186,7 +186,7 @@ def test_nested_columns_become_json_text() -> None:
 def test_times_as_we_write_them_read_the_same_as_one_by_one() -> None:
     chance = random.Random(5)
     spelled = "2025-10-01T00:00:00.432000Z", "2024-02-29T23:59:59.999999Z", "1969-12-31T00:00:00.000001Z"
-    written = [_mutated(chance.choice(spelled), chance) for _ in range(600)] + ["2025-02-30T00:00:00.000000Z"]
+    written = [_mutated(chance.choice(spelled), chance) for _ in range(120)] + ["2025-02-30T00:00:00.000000Z"]
     seen = []
     for text in written:
         among = times(pl.Series([spelled[0], text]), zone_needed=True)
@@ -196,7 +196,7 @@ def test_times_as_we_write_them_read_the_same_as_one_by_one() -> None:
             alone.reasons is None or alone.reasons[0] is None
         )
         seen.append(among.values[1] is not None)
-    assert 60 < sum(seen) < 540
+    assert 10 < sum(seen) < 110
 
 
 def test_a_year_that_python_cannot_show_is_no_time_however_it_is_written() -> None:
