@@ -1,12 +1,12 @@
 """The two kinds of broker: the embedded one, which lives in this process, and a Kafka."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicCollection
 
-from workbench.errors import BrokerRefused
+from workbench.errors import BrokerRefused, BrokerUnavailable
 from workbench.settings import EmbeddedBroker, KafkaBroker
 from workbench.streaming.broker import ANSWER_S, QUIET, Broker
 from workbench.streaming.topics import INPUTS, ROAD, STATE, Topic
@@ -97,7 +97,19 @@ class KafkaCluster(Broker):
         if not missing:
             return there
         self._make(missing)
-        return there | dict.fromkeys(map(self.topic, missing), self._settings.partitions)
+        return there | self._seen(missing)
+
+    def _seen(self, topics: Sequence[Topic]) -> dict[str, int]:
+        """Wait until topics that were made can be seen by all: the broker says so a moment before they can."""
+        limit = time.monotonic() + ANSWER_S
+        while len(there := self.partitions(topics)) < len(topics):
+            if time.monotonic() > limit:
+                gone = sorted(set(map(self.topic, topics)) - there.keys())
+                raise BrokerUnavailable(
+                    f"topics were made, but can't be seen in {ANSWER_S:g} s: {', '.join(gone)}; try again"
+                )
+            time.sleep(0.05)
+        return there
 
     def check(self, topics: Iterable[Topic] = ROAD) -> dict[str, int]:
         """See `Broker.check`."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
-from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, TopicPartition
 
 from workbench.streaming.broker import Broker
 from workbench.streaming.decode import DeadLetter, decode
@@ -74,16 +74,18 @@ def messages(broker: Broker, places: Sequence[tuple[Topic, int]]) -> Iterator[Se
     """All messages of topics and partitions that a reader of committed messages sees, each one's in order, in parts."""
     consumer = broker.consumer(f"look-{uuid.uuid4().hex}", **{"enable.partition.eof": True})
     consumer.assign([TopicPartition(broker.topic(topic), at, OFFSET_BEGINNING) for topic, at in places])
-    heard, ended = time.monotonic(), 0
+    heard, ended = time.monotonic(), set[tuple[str, int]]()
     try:
-        while ended < len(places):
+        while len(ended) < len(places):
             given = consumer.consume(50_000, timeout=0.2)
             good = [message for message in given if message.error() is None]
-            ended += len(given) - len(good)
+            for message, error in ((message, message.error()) for message in given):
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    ended.add((message.topic(), message.partition()))
             if given:
                 heard = time.monotonic()
                 yield good
-            assert time.monotonic() - heard < _SILENCE_S, f"{ended} of {len(places)} partitions came to their end"
+            assert time.monotonic() - heard < _SILENCE_S, f"{len(ended)} of {len(places)} partitions came to their end"
     finally:
         consumer.close()
 
