@@ -1,7 +1,7 @@
 """The whole job on the embedded broker, for the bench `stream`.
 
-It keeps the last 5 MB of a partition only, so it is filled in rounds; what is timed is from the first commit of a round
-to its last.
+It keeps the last 5 MB of a partition only, so it is filled in rounds; what is timed is from the moment when the
+partitions are there to the last commit.
 """
 
 import statistics
@@ -36,7 +36,7 @@ def _rate(broker: EmbeddedCluster, total: int) -> float:
     ended = threading.Event()
 
     def stopped() -> bool:
-        if done.read and (not marks or done.read > marks[-1][1]):
+        if done.partitions and (not marks or done.read > marks[-1][1]):
             marks.append((time.monotonic(), done.read))
         return done.read >= total or ended.is_set()
 
