@@ -1,0 +1,1 @@
+"""What is strange in a metric, since when, and how sure that is."""
