@@ -60,7 +60,7 @@ class Panel:
         return replace(self, start=self.start + first * self.step, values=self.values[:, first:last])
 
     def followed_by(self, later: "Panel") -> Self:
-        """This panel and one that goes on after it, as one; what lies between is missing.
+        """Put one that goes on after it behind this one; what lies between is missing.
 
         Raises
         ------
@@ -70,8 +70,8 @@ class Panel:
         gap, rest = divmod(later.start - self.end, self.step)
         if later.keys != self.keys or later.step != self.step or gap < 0 or rest:
             raise UsageError(
-                f"a panel of {len(later.keys)} series that begins {later.start} every {later.step} does not go on after "
-                f"one of {len(self.keys)} series that ends {self.end} every {self.step}"
+                f"a panel of {len(later.keys)} series that begins {later.start} every {later.step} does not go on "
+                f"after one of {len(self.keys)} series that ends {self.end} every {self.step}"
             )
         between = np.full((len(self.keys), gap), np.nan)
         return replace(self, values=np.concatenate([self.values, between, later.values], axis=1))
