@@ -25,6 +25,14 @@ from workbench.settings.aws import AwsExport, AwsMetric, AwsSource
 from workbench.settings.broker import EmbeddedBroker, KafkaBroker
 from workbench.settings.file import ProfileFile, absolute, dotted, find, project_root, read, show_path
 from workbench.settings.keys import Key, keys_of, word
+from workbench.settings.metrics import (
+    CloudwatchMetrics,
+    CloudwatchQuery,
+    FileMetrics,
+    MetricSource,
+    PrometheusMetrics,
+    PrometheusServer,
+)
 from workbench.settings.model import (
     DemoSource,
     Embedded,
@@ -41,15 +49,21 @@ __all__ = [
     "AwsExport",
     "AwsMetric",
     "AwsSource",
+    "CloudwatchMetrics",
+    "CloudwatchQuery",
     "DemoSource",
     "Embedded",
     "EmbeddedBroker",
+    "FileMetrics",
     "FocusSource",
     "KafkaBroker",
     "Key",
     "Limits",
     "Mapping",
+    "MetricSource",
     "Names",
+    "PrometheusMetrics",
+    "PrometheusServer",
     "ReportSettings",
     "Settings",
     "Snowflake",

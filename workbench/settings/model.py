@@ -12,6 +12,7 @@ from workbench import focus
 from workbench.errors import did_you_mean
 from workbench.settings.aws import AwsSource
 from workbench.settings.broker import Broker, EmbeddedBroker
+from workbench.settings.metrics import MetricSources
 from workbench.settings.section import Section
 from workbench.settings.types import (
     Day,
@@ -186,6 +187,7 @@ class Settings(Section):
         None, description="Charges before that day, 00:00 UTC; without it the day after the last charge"
     )
     sources: list[Source] = Field(min_length=1, description="Where bills come from")
+    metrics: MetricSources = Field(default_factory=list, description="Where measurements come from")
     names: Names = Field(default_factory=Names, description="The one place for your own words")
     limits: Limits = Field(default_factory=Limits, description="What is too much")
     warehouse: Engine = Field(default_factory=Embedded, description="Where the data is kept")
