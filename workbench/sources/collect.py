@@ -14,13 +14,16 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from workbench.errors import SourceError, UsageError
-from workbench.settings import CloudwatchMetrics, FileMetrics, MetricSource, PrometheusMetrics, Settings
+from workbench.settings import CloudwatchMetrics, FileMetrics, PrometheusMetrics, Settings
 from workbench.sources.measured import Samples, united
 from workbench.sources.prometheus import DEFAULT, Limits, Wanted, read_ranges, server_at, server_of
 from workbench.sources.samples import read_samples
 
+Source = PrometheusMetrics | CloudwatchMetrics | FileMetrics
+"""One entry of a profile's `metrics`."""
 
-def collect(source: Settings | MetricSource, start: datetime, end: datetime, step: timedelta | None = None) -> Samples:
+
+def collect(source: Settings | Source, start: datetime, end: datetime, step: timedelta | None = None) -> Samples:
     """Read metrics of a half-open span.
 
     Parameters

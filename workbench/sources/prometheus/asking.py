@@ -27,6 +27,7 @@ LARGEST_BODY = 256 << 20
 
 _LONGEST_ADDRESS = 2000  # a longer question goes as a form
 _LONGEST_WORDS = 600
+_GZIP = 16 + zlib.MAX_WBITS
 _PART = 1 << 16
 _PASSING = {408, 425, 429, *range(500, 600)} - {501, 505}
 
@@ -167,7 +168,7 @@ class Asker:
     def _body(self, response: http.client.HTTPResponse, about: str) -> bytes:
         """The body, unpacked, in parts: so that neither its size nor its slowness can be without end."""
         packed = response.headers.get("Content-Encoding", "") == "gzip"
-        unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
+        unpack = zlib.decompressobj(_GZIP) if packed else None
         body = bytearray()
         while part := response.read1(_PART):
             left = self.largest + 1 - len(body)
@@ -226,9 +227,11 @@ class Asker:
 def _words(error: HTTPError) -> str:
     """`: bad_data: …`, the server's own words; empty where it has none."""
     try:
-        told = json.loads(error.read(_PART))
+        packed = error.headers.get("Content-Encoding", "") == "gzip"
+        read = error.read(_PART)
+        told = json.loads(zlib.decompressobj(_GZIP).decompress(read, _PART) if packed else read)
         return f": {told.get('errorType', 'error')}: {told['error']}"[:_LONGEST_WORDS]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, http.client.HTTPException):
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, zlib.error, http.client.HTTPException):
         return ""
 
 
