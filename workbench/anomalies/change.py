@@ -27,7 +27,8 @@ class ChangePoint:
     rows
         How many points the mean is of, the point itself among them; at least half of them must be known.
     window
-        How far back the earlier means are taken from; they end before the first point of the mean that is compared.
+        How far back the earlier means are taken from, at least 48 of them; they end before the first point of the mean
+        that is compared.
     floor
         In metric units: smaller spreads of means count as this; so does half of their `robust.noise` in the history.
 
@@ -87,8 +88,8 @@ class ChangePointFitted:
 
     def score(self, span: Panel) -> "tuple[np.ndarray, ChangePointFitted]":
         """See `Fitted.score`; the unit is a standard deviation of a mean."""
-        gap = min(max((span.start - self.past.end) // span.step, 0), self.rows)
-        if not gap or span.keys != self.past.keys:
+        gap = min(self.past.gap(span), self.rows)
+        if not gap:
             return self._scored(span)
         nothing = Panel(span.keys, self.past.end, span.step, np.full((len(span.keys), gap), np.nan))
         return self._scored(nothing)[1]._scored(span)  # means that begin before a gap may end in it  # noqa: SLF001

@@ -61,12 +61,8 @@ class Past:
         """How many columns are kept."""
         return int(self.values.shape[1])
 
-    def joined(self, span: Panel) -> np.ndarray:
-        """Put the `kept` columns right before a span in front of it; a gap between is missing.
-
-        Returns
-        -------
-        float64, shape (series, kept + the span's points)
+    def gap(self, span: Panel) -> int:
+        """Tell how many columns lie between the end of what is known and a span.
 
         Raises
         ------
@@ -79,6 +75,16 @@ class Past:
                 f"a detector fitted to {len(self.keys)} series every {self.step}, known until {self.end}, can't score "
                 f"{len(span.keys)} series every {span.step} from {span.start}; score the same series from that end on"
             )
+        return gap
+
+    def joined(self, span: Panel) -> np.ndarray:
+        """Put the `kept` columns right before a span in front of it; a gap between is missing; raises what `gap` does.
+
+        Returns
+        -------
+        float64, shape (series, kept + the span's points)
+        """
+        gap = self.gap(span)
         between = np.full((len(self.keys), min(gap, self.kept)), np.nan)
         return np.concatenate([self.values[:, between.shape[1] :], between, tame(span.values)], axis=1)
 

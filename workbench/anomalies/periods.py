@@ -16,6 +16,8 @@ _TIMES = {HOUR: 3, DAY: 3, WEEK: 2}  # so often a history must hold a period
 _LEAST, _CONTRAST = 0.25, 0.2
 _AS_GOOD = 0.05
 _OUTLIER = 4.0
+_HILL = 1.3  # times the lag at which it begins
+_ROUNDING = 1e-6  # standard deviations: what is left of a straight line is no season
 
 
 def thin_width(points: int, step: timedelta, most: int = MOST_COLUMNS) -> int:
@@ -107,12 +109,26 @@ def autocorrelation(values: np.ndarray) -> np.ndarray:
 
 
 def _detrended(values: np.ndarray) -> np.ndarray:
-    """Scale by median and spread, cut outliers off, and take a straight line out (least squares on what is known)."""
+    """Take a straight line out of each series, and cut off outliers before that and after it."""
+    left = _without_line(cut_off(values))
+    size = np.abs(np.nan_to_num(left)).max(axis=1, initial=0.0, keepdims=True)
+    left = cut_off(np.where(size > _ROUNDING, left, np.where(np.isfinite(left), 0.0, np.nan)))
+    number = np.maximum(robust.known(left), 1)[:, None]
+    return np.asarray(left - np.nan_to_num(left).sum(axis=1, keepdims=True) / number)
+
+
+def cut_off(values: np.ndarray) -> np.ndarray:
+    """Scale by median and spread, and cut off what lies further out than four standard deviations."""
     center, unit = robust.scale(values)
-    scaled = np.clip((values - center[:, None]) / unit[:, None], -_OUTLIER, _OUTLIER)
-    there = np.isfinite(scaled)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.clip((values - center[:, None]) / unit[:, None], -_OUTLIER, _OUTLIER))
+
+
+def _without_line(values: np.ndarray) -> np.ndarray:
+    """Take out the straight line that is nearest by least squares to what is known."""
+    there = np.isfinite(values)
     number = np.maximum(there.sum(axis=1, keepdims=True), 1)
-    known = np.where(there, scaled, 0.0)
+    known = np.where(there, values, 0.0)
     known = known - np.where(there, known.sum(axis=1, keepdims=True) / number, 0.0)
     time = np.where(there, np.arange(values.shape[1], dtype=np.float64), 0.0)
     time = time - np.where(there, time.sum(axis=1, keepdims=True) / number, 0.0)
@@ -132,11 +148,29 @@ def _strongest(values: np.ndarray, step: timedelta) -> np.ndarray:
     named = _named(points, step)
     peaks = clear & (lags <= points // 3) & _peaks(found)
     strength = np.where(clear, found, 0.0)
-    best = np.maximum(strength[:, named].max(axis=1, initial=0.0), np.where(peaks, found, 0.0).max(axis=1))
-    own = np.where(peaks, found, 0.0).argmax(axis=1)
+    heights = np.where(peaks, found, 0.0)
+    best = np.maximum(strength[:, named].max(axis=1, initial=0.0), heights.max(axis=1))
+    own = _refined(found, _first_peak(heights, best))
     good = (strength[:, named] > 0) & (strength[:, named] >= best[:, None] - _AS_GOOD)
     shortest = np.array([*named, 0])[np.where(good.any(axis=1), good.argmax(axis=1), -1)] if named else 0
     return np.where(best > 0, np.where(good.any(axis=1), shortest, own), 0)
+
+
+def _first_peak(heights: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Find the top of the first hill that is as high as the best; noise makes a hill of several peaks."""
+    first = ((heights > 0) & (heights >= best[:, None] - _AS_GOOD)).argmax(axis=1)
+    hill = np.arange(heights.shape[1]) <= _HILL * first[:, None]
+    return np.asarray(np.where(hill, heights, 0.0).argmax(axis=1))
+
+
+def _refined(found: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Take, within a tenth of a lag, the one that is the best together with its multiples up to half the history."""
+    better = lags.copy()
+    for at in np.flatnonzero(lags):
+        near = np.arange(int(0.9 * lags[at]), int(1.1 * lags[at]) + 2)
+        times = np.arange(1, max(found.shape[1] // 2 // int(near[-1]), 1) + 1)
+        better[at] = near[found[at][near[:, None] * times].mean(axis=1).argmax()]
+    return better
 
 
 def _peaks(found: np.ndarray) -> np.ndarray:

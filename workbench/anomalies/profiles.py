@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from workbench.anomalies import robust
-from workbench.anomalies.periods import find_periods, thinned
+from workbench.anomalies.periods import cut_off, find_periods, thinned
 
 _TURNS = 2  # with two periods, as MSTL does by default
 _CYCLES = 3  # the last ones make the profile
@@ -82,14 +82,13 @@ def own_profiles(values: np.ndarray, first: int, width: int, step: timedelta) ->
 def shared_profiles(values: np.ndarray, first: int, width: int, step: timedelta) -> Profiles:
     """Learn one profile for all series with the same periods, and the amplitude of each series by least squares.
 
-    The profile is that of the median of the series after each was scaled by its own median and spread; an amplitude is
-    at least 0. Parameters are those of `own_profiles`.
+    The profile is that of the median of the series, each scaled by its own median and spread, without outliers; an
+    amplitude is at least 0. Parameters are those of `own_profiles`.
     """
     columns = thinned(values, first, width)
     periods = find_periods(columns, width * step)
     profiles = np.zeros((len(values), 2, max(int(periods.max(initial=0)), 1)))
-    center, unit = robust.scale(columns)
-    scaled = (columns - center[:, None]) / unit[:, None]
+    unit, scaled = robust.scale(columns)[1], cut_off(columns)
     for both in np.unique(periods[periods.any(axis=1)], axis=0):
         some = np.flatnonzero((periods == both).all(axis=1))
         usual = robust.median(scaled[some].T)

@@ -75,6 +75,7 @@ class SeasonalFitted:
 
     def score(self, span: Panel) -> "tuple[np.ndarray, SeasonalFitted]":
         """See `Fitted.score`; the unit is a standard deviation of usual residuals."""
+        self.rolling.past.gap(span)  # refuses what does not go on
         residuals, later = _residuals(span, self.profiles, self.rolling)
         return robust.ratio(np.abs(residuals), self.scale[:, None]), SeasonalFitted(self.profiles, later, self.scale)
 
