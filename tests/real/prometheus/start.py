@@ -72,7 +72,7 @@ class RealPrometheus:
             )  # fmt: skip
         limit = time.monotonic() + _UP_WITHIN_S
         while not self._ready():
-            assert self.process and self.process.poll() is None, self.storage.with_suffix(".log").read_text()[-2000:]
+            assert self._runs(), self.storage.with_suffix(".log").read_text()[-2000:]
             assert time.monotonic() < limit, "Prometheus did not come up"
             time.sleep(0.05)
 
@@ -91,6 +91,9 @@ class RealPrometheus:
         request = urllib.request.Request(f"{self.url}/api/v1/write", data=body, headers=headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
             assert response.status in (200, 204)
+
+    def _runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def _ready(self) -> bool:
         try:

@@ -18,8 +18,6 @@ from workbench.sources.collect import collect, collect_url
 from workbench.sources.measured import NO_NUMBER
 from workbench.sources.prometheus import DEFAULT
 
-from tests.real.prometheus.fixture import prometheus  # noqa: F401  isort: skip
-
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 START = datetime(2025, 10, 1, tzinfo=UTC)
@@ -68,9 +66,9 @@ def proxy() -> Iterator[ShakyProxy]:
 
 def test_history_and_live_samples_come_back_as_they_were_written_through_kills_and_failures(
     prometheus: RealPrometheus,
-    proxy: ShakyProxy,  # noqa: F811
+    proxy: ShakyProxy,
 ) -> None:
-    """12,000 minutes by promtool, 60 by remote write with a kill in between, read through a proxy while it is killed."""
+    """12,000 minutes by promtool, 60 by remote write with kills in between, read by a proxy while it is killed."""
     history, live = load_series(0, 12_000), load_series(12_000, 12_060)[1:2]
     load_history(prometheus.storage, history, {"load_percent": "gauge"})
     prometheus.start()
@@ -90,7 +88,7 @@ def test_history_and_live_samples_come_back_as_they_were_written_through_kills_a
     assert set(read.labels.filter(pl.col("label") == "job")["value"]) == {"web"}
 
 
-def test_the_default_queries_fit_the_usual_names(prometheus: RealPrometheus) -> None:  # noqa: F811
+def test_the_default_queries_fit_the_usual_names(prometheus: RealPrometheus) -> None:
     """A counter that begins again, memory, requests and a histogram: CPU 0.5 cores, 2 requests/s, p95 in its bucket."""
     moments = range(AT, AT + 7200, 15)
     pod: Labels = (("namespace", "shop"), ("pod", "checkout-1"))
@@ -121,7 +119,7 @@ def test_the_default_queries_fit_the_usual_names(prometheus: RealPrometheus) -> 
 def test_a_profile_reads_two_servers_as_one(
     prometheus: RealPrometheus,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each of the pair was down for a while: together they have it all."""
     whole = load_series(0, 240)
@@ -148,7 +146,7 @@ def test_a_profile_reads_two_servers_as_one(
 
 
 def test_what_the_server_refuses_and_what_is_too_much_comes_with_its_words(
-    prometheus: RealPrometheus,  # noqa: F811
+    prometheus: RealPrometheus,
 ) -> None:
     many = [("load_percent", (("request", f"r{number}"),), [(AT, 1.0), (AT + 60, 2.0)]) for number in range(60)]
     load_history(prometheus.storage, many, {"load_percent": "gauge"})

@@ -1,4 +1,4 @@
-"""A real Prometheus for the tests, with storage of its own on a free port; skips, saying so, where there can be none."""
+"""A real Prometheus for the tests, with storage of its own; skips, saying so, where there can be none."""
 
 from collections.abc import Iterator
 
