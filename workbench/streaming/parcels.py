@@ -64,11 +64,11 @@ def parcels(messages: Sequence[Any]) -> list[Parcel]:
     if not messages:
         return []
     of = type(messages[0])
-    places = list(zip(map(of.topic, messages), map(of.partition, messages), strict=True))
-    if places.count(places[0]) == len(places):
+    topics, partitions = list(map(of.topic, messages)), list(map(of.partition, messages))
+    if partitions.count(partitions[0]) == len(messages) == topics.count(topics[0]):
         return [_parcel(messages, of)]
     done, start = [], 0
-    for _, run in groupby(places):
+    for _, run in groupby(zip(topics, partitions, strict=True)):
         end = start + sum(1 for _ in run)
         done.append(_parcel(messages[start:end], of))
         start = end

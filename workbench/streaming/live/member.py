@@ -19,8 +19,10 @@ from workbench.streaming.swift import Sweeper, no_collection, swift_switches
 from workbench.streaming.topics import INPUTS
 
 SESSION_MS = 10_000
-BATCH = 100_000
+BATCH = 50_000
 """Messages of a batch at most: what a step costs beside its events is shared by so many."""
+MOST_UNDER_WAY = 4
+"""Parts of batches that are stepped and committed at a time, while the next batch is read."""
 STUCK_S = 45.0
 """A transaction that is neither through nor refused after so long is given up: its client had 30 s to say so."""
 LAG_EVERY_S = 2.0
@@ -156,7 +158,13 @@ class Member:
             task = self._tasks.get(partition)
             if task is not None:  # else it was taken from us meanwhile: whoever has it reads these messages
                 self._settle(partition)
+                self._make_room()
                 self._under_way[partition] = hands.begin(self._through, task, parts, group)
+
+    def _make_room(self) -> None:
+        """Wait for the oldest transactions: what is under way is what the memory holds."""
+        while len(self._under_way) >= MOST_UNDER_WAY:
+            self._settle(next(iter(self._under_way)))
 
     def _through(self, task: PartitionTask, parts: dict[str, list[Parcel]], group: Any) -> Done:  # noqa: ANN401
         """Take a part of a batch from messages to what is committed."""
