@@ -16,6 +16,7 @@ _TIMES = {HOUR: 3, DAY: 3, WEEK: 2}  # so often a history must hold a period
 _LEAST, _CONTRAST = 0.25, 0.2
 _AS_GOOD = 0.05
 _OUTLIER = 4.0
+_SNAP = 0.03
 _HILL = 1.3  # times the lag at which it begins
 _ROUNDING = 1e-6  # standard deviations: what is left of a straight line is no season
 
@@ -153,7 +154,14 @@ def _strongest(values: np.ndarray, step: timedelta) -> np.ndarray:
     own = _refined(found, _first_peak(heights, best))
     good = (strength[:, named] > 0) & (strength[:, named] >= best[:, None] - _AS_GOOD)
     shortest = np.array([*named, 0])[np.where(good.any(axis=1), good.argmax(axis=1), -1)] if named else 0
-    return np.where(best > 0, np.where(good.any(axis=1), shortest, own), 0)
+    return np.where(best > 0, np.where(good.any(axis=1), shortest, _snapped(own, named)), 0)
+
+
+def _snapped(lags: np.ndarray, named: list[int]) -> np.ndarray:
+    """Take a period with a name for one that is within 3 % of it."""
+    for lag in named:
+        lags = np.where(np.abs(lags - lag) <= _SNAP * lag, lag, lags)
+    return lags
 
 
 def _first_peak(heights: np.ndarray, best: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def _told(sequences: Read, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 def _fitted(
     early: tuple[np.ndarray, np.ndarray], late: tuple[np.ndarray, np.ndarray], plan: Plan
 ) -> tuple[np.ndarray, ...]:
-    import keras
+    from tensorflow import keras
 
     inputs = keras.Input((2 * plan.length, FEATURES))
     model = keras.Model(inputs, _layers(inputs, plan))
@@ -124,7 +124,7 @@ def _fitted(
 
 
 def _layers(inputs: Any, plan: Plan) -> Any:  # noqa: ANN401 (Keras has no types)
-    import keras
+    from tensorflow import keras
 
     seeds = iter(range(plan.seed, plan.seed + 3 * len(plan.units) + 3))
     values = inputs
@@ -144,16 +144,16 @@ def _pinball(weights: np.ndarray) -> Any:  # noqa: ANN401
 
     Koenker and Bassett (1978), Regression Quantiles, Econometrica 46(1).
     """
-    from keras import ops
+    from tensorflow import keras
 
     count = len(weights)
 
     def loss(told: Any, outputs: Any) -> Any:  # noqa: ANN401
         target, known = told[..., :count], told[..., count:] * weights.astype(np.float32)
         middle, below, above = outputs[..., 0::3], outputs[..., 1::3], outputs[..., 2::3]
-        edges = (middle - ops.softplus(below), middle, middle + ops.softplus(above))
+        edges = (middle - keras.ops.softplus(below), middle, middle + keras.ops.softplus(above))
         missed = [(share, target - edge) for share, edge in zip(QUANTILES, edges, strict=True)]
-        lost = sum(ops.maximum(share * miss, (share - 1.0) * miss) for share, miss in missed)
-        return ops.sum(lost * known, axis=-1)
+        lost = sum(keras.ops.maximum(share * miss, (share - 1.0) * miss) for share, miss in missed)
+        return keras.ops.sum(lost * known, axis=-1)
 
     return loss

@@ -1,12 +1,15 @@
 """Isolation trees as plain arrays: kept in a file without pickle, and walked for a million points at once."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 _AT_ONCE = 8_192  # points, so that what is worked on stays in the processor's cache
+_THREADS = 4  # at most
 _TOP = 4  # levels whose comparisons are all made: cheaper than looking up which one is needed
 _LARGEST = np.finfo(np.float32).max
 
@@ -64,25 +67,44 @@ class Trees:
         -----
         Liu, Ting, Zhou (2008), Isolation Forest, IEEE ICDM.
         """
-        points = values.shape[1]
-        total = np.zeros(points)
-        for at in range(0, points, _AT_ONCE):
-            some = values[:, at : at + _AT_ONCE]
-            missing = np.isnan(some)
-            both = np.concatenate([np.where(missing, np.inf, some), np.where(missing, -np.inf, some)])
-            self._add_paths(both.astype(np.float32), total[at : at + _AT_ONCE])
+        whole = ~np.isnan(values).any(axis=0)
+        total = np.empty(values.shape[1])
+        total[whole] = self._paths(values[:, whole], self.feature % self.features)
+        rest = values[:, ~whole]
+        both = [np.where(np.isnan(rest), np.float32(side), rest) for side in (np.inf, -np.inf)]
+        total[~whole] = self._paths(np.concatenate(both), self.feature)
         most = len(self.path) * self.usual  # 0 for trees of one point, which tell nothing
-        return np.asarray(2.0 ** -(total / most)) if most else np.full(points, 0.5)
+        return np.asarray(2.0 ** -(total / most)) if most else np.full(len(total), 0.5)
 
-    def _add_paths(self, values: np.ndarray, total: np.ndarray) -> None:
+    def _paths(self, values: np.ndarray, feature: np.ndarray) -> np.ndarray:
+        """Add up the lengths of the paths of all trees, for points without NaN: float64, shape (points,)."""
+        total = np.zeros(values.shape[1])
+        parts = [slice(at, at + _AT_ONCE) for at in range(0, len(total), _AT_ONCE)]
+
+        def walk(some: slice) -> None:
+            self._add_paths(np.ascontiguousarray(values[:, some]), feature, total[some])
+
+        if len(parts) < 2:
+            for some in parts:
+                walk(some)
+        else:
+            with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:  # NumPy lets others run meanwhile
+                list(pool.map(walk, parts))
+        return total
+
+    def _add_paths(self, values: np.ndarray, features: np.ndarray, total: np.ndarray) -> None:
         points = values.shape[1]
         flat, place = values.ravel(), np.arange(points)
         depth = self.path.shape[1].bit_length() - 1
-        offsets = self.feature * points
+        top = min(_TOP, depth)
+        right = np.empty(((1 << top) - 1, points), np.bool_)
         found, bound, lookup = np.empty(points, np.float32), np.empty(points, np.float32), np.empty(points, np.int64)
-        for feature, offset, threshold, path in zip(self.feature, offsets, self.threshold, self.path, strict=True):
-            node = _walked_top(values, feature, threshold, min(_TOP, depth))
-            for _ in range(_TOP, depth):
+        offsets = features * points
+        for feature, offset, threshold, path in zip(features, offsets, self.threshold, self.path, strict=True):
+            for at, row in enumerate(right, start=1):
+                np.greater(values[feature[at]], threshold[at], out=row)
+            node = _walked_top(right, top)
+            for _ in range(top, depth):
                 np.take(offset, node, out=lookup, mode="clip")
                 lookup += place
                 np.take(flat, lookup, out=found, mode="clip")
@@ -114,24 +136,23 @@ def mean_path(points: np.ndarray) -> np.ndarray:
     return np.where(points > 2, grown, np.where(points == 2, 1.0, 0.0))
 
 
-def _walked_top(values: np.ndarray, feature: np.ndarray, threshold: np.ndarray, levels: int) -> np.ndarray:
-    """Walk the first levels of a tree: the node that each point is in, int64."""
-    right = [values[feature[node]] > threshold[node] for node in range(1, 1 << levels)]
-    node = np.ones(values.shape[1], dtype=np.int64)
+def _walked_top(right: np.ndarray, levels: int) -> np.ndarray:
+    """Tell the node that each point is in after the first levels, int64, by the comparisons there: (nodes, points)."""
+    node = np.ones(right.shape[1], dtype=np.uint8)
     turns: list[np.ndarray] = []
     for level in range(levels):
-        turn = _chosen(right[(1 << level) - 1 : (2 << level) - 1], turns)
-        turns.append(turn)
+        turns.append(_chosen(right[(1 << level) - 1 : (2 << level) - 1], turns))
         node += node
-        node += turn
-    return node
+        node += turns[-1]
+    return node.astype(np.int64)
 
 
-def _chosen(right: Sequence[np.ndarray], turns: Sequence[np.ndarray]) -> np.ndarray:
-    """Take from the comparisons of a level the one of the node that the turns lead to."""
+def _chosen(right: np.ndarray, turns: Sequence[np.ndarray]) -> np.ndarray:
+    """Take from the comparisons of a level, bool (nodes, points), those of the nodes that the turns lead to."""
     for turn in reversed(turns):
-        right = [before ^ (turn & (before ^ after)) for before, after in zip(right[::2], right[1::2], strict=True)]
-    return right[0]
+        before, after = right[::2], right[1::2]
+        right = before ^ (turn & (before ^ after))
+    return np.asarray(right[0])
 
 
 def _laid_out(tree: Any, depth: int, features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # noqa: ANN401
