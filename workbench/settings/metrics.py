@@ -3,10 +3,23 @@
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Tag, model_validator
 
+from workbench.settings.file import FromEnvironment
 from workbench.settings.section import Section
 from workbench.settings.types import Location, Number, Secret, Text, Whole, Zone, chosen_by, fault
+
+
+def _all_from_environment(given: object) -> object:
+    """Judge all values at once: a fault of one would show what stands there."""
+    values = given.values() if isinstance(given, dict) else ()
+    if not all(isinstance(value, FromEnvironment | SecretStr) for value in values):
+        raise fault("a header's value may be a secret and may not stand in a profile; write ${NAME} and set the "
+                    "environment variable NAME")  # fmt: skip
+    return given
+
+
+Headers = Annotated[dict[Text, Secret], BeforeValidator(_all_from_environment)]
 
 
 class PrometheusServer(Section):
@@ -17,7 +30,7 @@ class PrometheusServer(Section):
     password: Secret | None = Field(None, description="Password to log in with")
     token: Secret | None = Field(None, description="Bearer token, instead of name and password")
     ca_path: Location | None = Field(None, description="Certificates to trust (PEM), instead of the system's")
-    headers: dict[Text, Secret] = Field(
+    headers: Headers = Field(
         default_factory=dict, description="Header → value that goes with each request, e.g. X-Scope-OrgID"
     )
 
