@@ -46,6 +46,25 @@ class Profiles:
             total += before * (1 - share) + after * share
         return total
 
+    def surprise(self, columns: int) -> np.ndarray:
+        """Tell how much wider residuals are on new points than on those that the profiles were learned from.
+
+        A mean of n cycles is off by 1/n of the noise's variance: it takes as much away from the residuals of its own
+        cycles as it adds to those of others. So it is √((n + 1) / (n - 1)), and 1 without a season.
+
+        Parameters
+        ----------
+        columns
+            How many each series was learned from.
+
+        Returns
+        -------
+        float64, shape (series,)
+        """
+        longest = self.periods.max(axis=1)
+        cycles = np.clip(columns // np.maximum(longest, 1), 2, _SMOOTH)
+        return np.where(longest > 0, np.sqrt((cycles + 1) / (cycles - 1)), 1.0)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All there is to keep in a file."""
         return {"width": np.array([self.width]), "periods": self.periods, "profiles": self.values}
@@ -125,7 +144,8 @@ def _decomposed(values: np.ndarray, first: int, periods: np.ndarray) -> list[np.
         for at, lag in enumerate(lags):
             others = sum((part for index, part in enumerate(parts) if index != at), np.zeros(len(values)))
             jump = max(lag // _KNOTS, 1)
-            model = STL(filled - others, period=lag, seasonal=_SMOOTH, robust=True, trend_jump=jump, low_pass_jump=jump)
+            model = STL(filled - others, period=lag, seasonal=_SMOOTH, seasonal_deg=0, robust=True, trend_jump=jump,
+                        low_pass_jump=jump)  # fmt: skip
             parts[at] = np.asarray(model.fit(outer_iter=_REWEIGHTED).seasonal)
     return [_last_cycles(part, first, lag) * unit for part, lag in zip(parts, lags, strict=True)]
 

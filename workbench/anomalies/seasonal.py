@@ -22,7 +22,8 @@ class SeasonalResidual:
     The profile is the seasonal part of STL, of up to two periods that are found from the history of each series
     (`periods.find_periods`; none found: no season); it stays as it was learned. The level is the median of the points
     before, without their season, and moves on with the span (`rolling`). The scale is 1.4826 times the median size of
-    such residuals in the history, each against the level before it.
+    such residuals in the history, each against the level before it, widened by what a profile knows of its own history
+    (`Profiles.surprise`; a shared one knows next to nothing).
 
     Attributes
     ----------
@@ -57,6 +58,8 @@ class SeasonalResidual:
         begun = Rolling.begun(history.cut(0, 0), window, max(window // REFRESHES, 1))
         residuals, rolling = _residuals(history, profiles, begun)
         unit = robust.spread(residuals, np.zeros(len(values)))
+        if not self.share:
+            unit = unit * profiles.surprise(history.points // width)
         least = np.maximum(robust.noise(values) / 2, self.floor)
         return SeasonalFitted(profiles, rolling, np.where(unit > least, unit, least))
 
