@@ -19,7 +19,11 @@ from workbench.anomalies.statistical import RollingZ
 STEP = timedelta(minutes=5)
 DAY = 288
 START = datetime(2025, 10, 1, 3, 20, tzinfo=UTC)
-RNG = np.random.default_rng(3)
+
+
+def rng() -> np.random.Generator:
+    """The same numbers in each test, in whatever order they run."""
+    return np.random.default_rng(3)
 
 
 def panel(values: np.ndarray) -> Panel:
@@ -30,11 +34,11 @@ def panel(values: np.ndarray) -> Panel:
 def daily(days: int, series: int = 1, noise: float = 1.0) -> np.ndarray:
     """Ten times a daily wave, with its own phase for each series, and noise."""
     turn = np.arange(days * DAY) / DAY + np.arange(series)[:, None] / 7
-    return 50 + 10 * np.sin(2 * np.pi * turn) + RNG.normal(0, noise, turn.shape)
+    return 50 + 10 * np.sin(2 * np.pi * turn) + rng().normal(0, noise, turn.shape)
 
 
 def test_z_is_the_distance_from_the_median_of_the_window_in_robust_deviations() -> None:
-    values = RNG.normal(100, 4, 600)
+    values = rng().normal(100, 4, 600)
     whole = panel(values)
     scores, _ = RollingZ(window=timedelta(hours=8)).fit(whole.cut(0, 400)).score(whole.cut(400))
     window, every = 96, 4
@@ -48,7 +52,7 @@ def test_z_is_the_distance_from_the_median_of_the_window_in_robust_deviations() 
 
 
 def test_a_floor_in_metric_units_keeps_small_moves_small() -> None:
-    values = np.round(RNG.normal(100, 0.01, 600), 2)
+    values = np.round(rng().normal(100, 0.01, 600), 2)
     values[500] = 100.5
     for floor, least, most in ((0.0, 20, 200), (1.0, 0.45, 0.55)):
         scores, _ = RollingZ(floor=floor).fit(panel(values).cut(0, 400)).score(panel(values).cut(400))
@@ -56,7 +60,7 @@ def test_a_floor_in_metric_units_keeps_small_moves_small() -> None:
 
 
 def test_the_present_window_is_looked_at_anew_only_when_it_moves_on() -> None:
-    span = panel(RNG.normal(size=(2, 500)))
+    span = panel(rng().normal(size=(2, 500)))
     known = Rolling.begun(span.cut(0, 200), 96, 4)
     seen = [known := known.follow(span.cut(at, at + 1))[2] for at in range(200, 212)]
     changes = sum(not np.array_equal(one.center, other.center) for one, other in pairwise(seen))
@@ -80,7 +84,7 @@ def test_a_daily_wave_is_usual_and_its_wrong_time_is_strange(share: bool) -> Non
 def test_series_that_share_a_season_get_their_own_amplitude() -> None:
     wave = np.sin(2 * np.pi * np.arange(8 * DAY) / DAY)
     height = np.array([[1.0], [10.0], [1000.0], [0.0]])
-    span = panel(5 + height * wave + np.maximum(height, 1.0) * RNG.normal(0, 0.1, (4, 8 * DAY)))
+    span = panel(5 + height * wave + np.maximum(height, 1.0) * rng().normal(0, 0.1, (4, 8 * DAY)))
     fitted = SeasonalResidual(share=True).fit(span.cut(0, 7 * DAY))
     found = np.ptp(fitted.profiles.values[:, 0], axis=1) / 2
     np.testing.assert_allclose(found[:3], height[:3, 0], rtol=0.15)
@@ -90,7 +94,7 @@ def test_series_that_share_a_season_get_their_own_amplitude() -> None:
 
 
 def test_a_new_level_is_found_by_its_mean_though_no_single_point_is_strange() -> None:
-    values = RNG.normal(0, 1, 12 * DAY)
+    values = rng().normal(0, 1, 12 * DAY)
     values[11 * DAY :] += 1.5
     span = panel(values)
     history, later = span.cut(0, 10 * DAY), span.cut(10 * DAY)
@@ -102,7 +106,7 @@ def test_a_new_level_is_found_by_its_mean_though_no_single_point_is_strange() ->
 
 
 def test_slow_wandering_is_no_change_point() -> None:
-    fast = RNG.normal(0, 1, (1, 12 * DAY))
+    fast = rng().normal(0, 1, (1, 12 * DAY))
     slow = np.zeros_like(fast)
     for at in range(1, slow.shape[1]):
         slow[:, at] = 0.98 * slow[:, at - 1] + fast[:, at]
@@ -114,7 +118,7 @@ def test_slow_wandering_is_no_change_point() -> None:
 
 
 def test_features_are_made_of_the_point_and_of_what_was_before_it() -> None:
-    values = RNG.normal(size=(2, back(STEP) + 50))
+    values = rng().normal(size=(2, back(STEP) + 50))
     scaling = Scaling.of(values)
     seen = features(values, scaling, STEP)
     assert seen.shape == (15, 2, 50)

@@ -76,15 +76,14 @@ def features(values: np.ndarray, scaling: Scaling, step: timedelta) -> np.ndarra
     and to their smallest; its change since the same time yesterday. NaN where it is not known (of a window: less than
     half).
     """
-    first = back(step)
-    scaled = scaling.scaled(values)
-    now = scaled[:, first:]
-    change = (now - scaled[:, first - 1 : -1]) * (scaling.unit / scaling.noise)[:, None]
+    first, longest, day = back(step), max(LENGTHS), _day(step)
+    scaled = scaling.scaled(values[:, first - longest :])
+    now = scaled[:, longest:]
+    change = (now - scaled[:, longest - 1 : -1]) * (scaling.unit / scaling.noise)[:, None]
     described = [now, np.clip(change, -_FURTHEST, _FURTHEST)]
     for length in LENGTHS:
-        described += _of_window(now, scaled[:, first - length : -1], length)
-    day = _day(step)
-    yesterday = scaled[:, first - day : scaled.shape[1] - day] if day else np.nan
+        described += _of_window(now, scaled[:, longest - length : -1], length)
+    yesterday = scaling.scaled(values[:, first - day : values.shape[1] - day]) if day else np.nan
     described.append(now - yesterday)
     return np.stack(described).astype(np.float32)
 

@@ -13,7 +13,8 @@ from workbench.anomalies.trees import Trees
 
 _FEWEST = 32  # points: fewer make no forest
 _DRAWN = 100_000  # points of the history that the trees draw theirs from
-_SERIES_AT_ONCE = 100
+_SERIES_DRAWN = 100  # that many series of a kind show what is usual
+_AT_ONCE = 1_000_000  # points that are described
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Forest:
     name: str = "forest"
 
     def fit(self, history: Panel) -> "ForestFitted":
-        """Grow the forest on points of the history, drawn with the seed, alike from all series."""
+        """Grow the forest on points of the history, drawn with the seed; of 100 series where there are more."""
         values = tame(history.values)
         scaling = Scaling.of(values)
         grown = self._grown(_drawn(values, scaling, history.step, self.seed))
@@ -80,8 +81,9 @@ class ForestFitted:
         """See `Fitted.score`; no unit."""
         joined = self.past.joined(span)
         scores = np.full(span.values.shape, np.nan)
-        for at in range(0, len(joined) if self.trees else 0, _SERIES_AT_ONCE):
-            some = slice(at, at + _SERIES_AT_ONCE)
+        many = max(_AT_ONCE // max(span.points, 1), 1)
+        for at in range(0, len(joined) if self.trees else 0, many):
+            some = slice(at, at + many)
             scores[some] = self._scored(joined[some], self.scaling.cut(some), span.step)
         return scores, ForestFitted(self.past.after(span, joined), self.scaling, self.trees)
 
@@ -99,13 +101,11 @@ class ForestFitted:
 
 
 def _drawn(values: np.ndarray, scaling: Scaling, step: timedelta, seed: int) -> np.ndarray:
-    """Draw known points of a history and describe them: float32, shape (points, features)."""
-    before = np.full((len(values), back(step)), np.nan)
-    share = min(_DRAWN / max(np.isfinite(values).sum(), 1), 1.0)
+    """Draw known points of a history, of some series where there are many: float32, shape (points, features)."""
     rng = np.random.default_rng(seed)
-    drawn = []
-    for at in range(0, len(values), _SERIES_AT_ONCE):
-        some = slice(at, at + _SERIES_AT_ONCE)
-        seen = features(np.concatenate([before[some], values[some]], axis=1), scaling.cut(some), step)
-        drawn.append(seen[:, np.isfinite(seen[0]) & (rng.random(seen.shape[1:]) < share)].T)
-    return np.concatenate(drawn)
+    series = np.sort(rng.permutation(len(values))[:_SERIES_DRAWN])
+    before = np.full((len(series), back(step)), np.nan)
+    seen = features(np.concatenate([before, values[series]], axis=1), scaling.cut(series), step)
+    known = np.isfinite(seen[0])
+    share = min(_DRAWN / max(known.sum(), 1), 1.0)
+    return seen[:, known & (rng.random(known.shape) < share)].T

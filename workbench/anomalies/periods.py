@@ -16,6 +16,7 @@ _TIMES = {HOUR: 3, DAY: 3, WEEK: 2}  # so often a history must hold a period
 _LEAST, _CONTRAST = 0.25, 0.2
 _AS_GOOD = 0.05
 _OUTLIER = 4.0
+_SERIES_AT_ONCE = 500
 _SNAP = 0.03
 _HILL = 1.3  # times the lag at which it begins
 _ROUNDING = 1e-6  # standard deviations: what is left of a straight line is no season
@@ -69,6 +70,11 @@ def find_periods(values: np.ndarray, step: timedelta) -> np.ndarray:
     -------
     int64, shape (series, 2), in columns, the shorter first; 0: none.
     """
+    many = range(0, max(len(values), 1), _SERIES_AT_ONCE)
+    return np.concatenate([_two_periods(values[at : at + _SERIES_AT_ONCE], step) for at in many])
+
+
+def _two_periods(values: np.ndarray, step: timedelta) -> np.ndarray:
     flat = _detrended(values)
     first = _strongest(flat, step)
     second = np.where(first > 0, _strongest(without(flat, first), step), 0)
