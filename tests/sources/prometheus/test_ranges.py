@@ -1,5 +1,7 @@
 """Range queries: chunks, several servers, what is missing, what is refused."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -209,6 +211,20 @@ def test_a_server_that_hangs_is_not_waited_for_once_another_has_answered(
     assert time.monotonic() - began < 10
     assert read.frame.height == 60
     assert any("too slow" in sentence for sentence in read.told)
+
+
+def test_a_server_that_hangs_does_not_hold_the_process(fake: FakePrometheus, twin: FakePrometheus) -> None:
+    fake.always = Trouble(hang_s=60)
+    code = (
+        "from workbench.sources.prometheus import ranges as r\nfrom datetime import *\nr.PATIENCE_S = 0.1\n"
+        f"servers = [r.Server('{fake.url}'), r.Server('{twin.url}')]\nstart = datetime(2025, 10, 1, tzinfo=UTC)\n"
+        "end, step = start + timedelta(hours=1), timedelta(minutes=1)\n"
+        "print(r.read_ranges(servers, r.Wanted({'up': 'up'}), start, end, step).frame.height)"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50)
+    assert done.stdout.strip() == "60"
+    assert time.monotonic() - began < 40, "the silence that is borne is 60 s"
 
 
 # What the caller got wrong

@@ -7,10 +7,12 @@ slower than another is not waited for. What the servers leave out (staleness) ha
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeAlias
 
 import numpy as np
 
@@ -29,6 +31,9 @@ PATIENCE_S = 10.0
 """So long, and as long as it took itself, the other servers are waited for once one has answered everything."""
 
 _GRACE_S = 2.0  # a question ends by itself when the time is up; a thread that does not is left behind
+
+_Done: TypeAlias = "SimpleQueue[tuple[int, Exception | None]]"
+"""Which server has finished a query, and what was wrong."""
 
 
 @dataclass(frozen=True)
@@ -86,41 +91,55 @@ class _Round:
 
     def run(self, limit: float) -> None:
         """Ask, until all have answered, or one has and the rest is too slow, or the time is up."""
-        pools = [ThreadPoolExecutor(WORKERS, thread_name_prefix="prometheus") for _ in self.askers]
+        done: _Done = SimpleQueue()
         try:
-            self._wait(dict(self._asked(pools)), limit)
+            for place in range(len(self.askers)):
+                self._start(place, done)
+            self._wait(done, limit)
         finally:
             for asker in self.askers:
                 asker.stop()
-            for pool in pools:
-                pool.shutdown(wait=False, cancel_futures=True)
 
-    def _asked(self, pools: Sequence[ThreadPoolExecutor]) -> Iterator[tuple[Future[None], int]]:
-        for metric, query in self.wanted.queries.items():
-            for place, asker in enumerate(self.askers):
-                reading = self.read[metric, place]
-                yield pools[place].submit(read_metric, asker, metric, query, reading, self.wanted.limits), place
+    def _start(self, place: int, done: _Done) -> None:
+        """Threads of a server. As daemons, so that one that hangs does not hold the process when all else is done."""
+        tasks: SimpleQueue[str] = SimpleQueue()
+        for metric in self.wanted.queries:
+            tasks.put(metric)
+        for _ in range(min(WORKERS, len(self.wanted.queries))):
+            Thread(target=self._work, args=(place, tasks, done), name="prometheus", daemon=True).start()
 
-    def _wait(self, pending: dict[Future[None], int], limit: float) -> None:
+    def _work(self, place: int, tasks: "SimpleQueue[str]", done: _Done) -> None:
+        while True:
+            try:
+                metric = tasks.get_nowait()
+            except Empty:
+                return
+            query, reading = self.wanted.queries[metric], self.read[metric, place]
+            try:
+                read_metric(self.askers[place], metric, query, reading, self.wanted.limits)
+            except Exception as error:  # noqa: BLE001 (raised again where it is waited for)
+                done.put((place, error))
+            else:
+                done.put((place, None))
+
+    def _wait(self, done: _Done, limit: float) -> None:
         began, patient = time.monotonic(), True
-        while pending:
-            done, _ = wait(pending, timeout=max(0.0, limit - time.monotonic()), return_when=FIRST_COMPLETED)
-            for future in done:
-                self._finish(future, pending.pop(future))
-            if not done:
-                for place in pending.values():
+        open_ = dict.fromkeys(range(len(self.askers)), len(self.wanted.queries))
+        while any(open_.values()):
+            try:
+                place, error = done.get(timeout=max(0.0, limit - time.monotonic()))
+            except Empty:
+                for place in (place for place, count in open_.items() if count):
                     self.troubles.setdefault(place, f"{self.askers[place].server.url} was too slow to be waited for")
                 return
-            complete = set(range(len(self.askers))) - set(pending.values()) - self.troubles.keys()
-            if patient and complete:
+            open_[place] -= 1
+            if isinstance(error, Unanswered):
+                self.troubles.setdefault(place, str(error))
+            elif error:
+                raise error
+            if patient and any(not count and each not in self.troubles for each, count in open_.items()):
                 took = time.monotonic() - began
                 limit, patient = min(limit, time.monotonic() + max(PATIENCE_S, took)), False
-
-    def _finish(self, future: Future[None], place: int) -> None:
-        try:
-            future.result()
-        except Unanswered as error:
-            self.troubles.setdefault(place, str(error))
 
     def samples(self) -> Samples:
         """What was read, put together."""
