@@ -18,6 +18,7 @@ from workbench.anomalies.lstm import LstmForecaster
 from workbench.anomalies.panel import Panel
 from workbench.anomalies.seasonal import SeasonalResidual
 from workbench.anomalies.statistical import RollingZ
+from workbench.anomalies.windows import Windows
 from workbench.errors import UsageError
 
 STEP = timedelta(minutes=5)
@@ -33,6 +34,7 @@ DETECTORS: dict[str, tuple[Any, float, int]] = {
     "change point": (ChangePoint(rows=12, window=timedelta(hours=12)), 1e-9, 48 * 6 + 12 + 6),
     "forest": (Forest(trees=40), 1e-5, DAY + 1),
     "lstm": (LstmForecaster(**LSTM), 1e-5, 48),
+    "windows": (Windows(lengths=(1, 6, 24), memory=600), 0.0, 700),
 }
 EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "lstm" else []) for name in DETECTORS]
 
