@@ -21,7 +21,7 @@ class Limits:
     """What is refused before it is in memory: so many series of a query, so many samples of it."""
 
     series: int = 50_000
-    samples: int = 50_000_000
+    samples: int = 20_000_000
 
 
 @dataclass
