@@ -21,7 +21,8 @@ class Rolling:
     """What the last `window` points of each series were like.
 
     The numbers are refreshed at columns that are multiples of `every`, counted from 1970, and hold until the next
-    refresh: a point is compared with the `window` points before the last refresh, never with itself. So a span in
+    refresh: a point is compared with the `window` points before the last refresh (the end of the history is the first
+    one), never with itself. So a span in
     pieces gives what it gives in one piece, to the last bit, and a point costs window / every comparisons.
 
     Attributes
@@ -45,9 +46,10 @@ class Rolling:
 
     @classmethod
     def begun(cls, history: Panel, window: int, every: int) -> Self:
-        """Begin at the end of a history."""
-        nothing = np.full(len(history.keys), np.nan)
-        return cls(Past.of(history, window + every - 1), window, every, -1, nothing, nothing)
+        """Begin at the end of a history: the first refresh is there, the next on the grid."""
+        past = Past.of(history, window + every - 1)
+        block = column(history.end, history.step) // every
+        return cls(past, window, every, block, *_described(past.values[:, -window:]))
 
     def follow(self, span: Panel) -> "tuple[np.ndarray, np.ndarray, Rolling]":
         """Give centre and spread for each point of a span, both of shape (series, points), and move on."""
