@@ -8,7 +8,7 @@ A span is half open. Prometheus stamps a sample with the end of what it is about
 period, a file as it likes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -55,7 +55,8 @@ def collect(source: Settings | Source, start: datetime, end: datetime, step: tim
 
 def collect_url(
     url: str, start: datetime, end: datetime, step: timedelta = timedelta(minutes=1),
-    queries: Mapping[str, str] = DEFAULT, *, timeout_s: float = 120.0, environment: Mapping[str, str] | None = None,
+    queries: Mapping[str, str] = DEFAULT, *, labels: Sequence[str] = (), timeout_s: float = 120.0,
+    most_series: int = Limits.series, environment: Mapping[str, str] | None = None,
 ) -> Samples:  # fmt: skip
     """Read metrics of a half-open span from one Prometheus.
 
@@ -65,8 +66,12 @@ def collect_url(
         `http://host:9090`, also with a path or with `name:password@`, which no text ever shows.
     queries
         Metric → PromQL; by default CPU, memory, request rate and p95 latency.
+    labels
+        Those that make a series' name; without it those that differ, which may change from run to run.
     timeout_s
         After so many seconds it ends, retries included.
+    most_series
+        A query with more is refused.
     environment
         Instead of `os.environ`: WORKBENCH_PROMETHEUS_TOKEN, or …_USERNAME and …_PASSWORD, and …_CA_FILE.
 
@@ -77,7 +82,7 @@ def collect_url(
     UsageError
         It is no address, the span has no zone, or the step is no whole number of seconds.
     """
-    wanted = Wanted(queries, timeout_s=timeout_s)
+    wanted = Wanted(queries, labels, timeout_s, Limits(most_series))
     return read_ranges([server_at(url, environment)], wanted, start, end, step)
 
 
