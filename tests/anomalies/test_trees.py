@@ -22,7 +22,7 @@ def points(count: int, seed: int) -> np.ndarray:
 )
 def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int) -> None:
     forest = IsolationForest(n_estimators=trees, max_samples=sample, random_state=3).fit(points(count, 0))
-    others = np.concatenate([points(9_000, 1), 1e4 * points(50, 2), points(count, 0)])
+    others = np.concatenate([points(40_000, 1), 1e4 * points(50, 2), points(count, 0)])
     expected = -forest.score_samples(others)
     ours = Trees.of(forest)
     np.testing.assert_allclose(ours.score(np.ascontiguousarray(others.T)), expected, rtol=0, atol=1e-12)

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-_AT_ONCE = 8_192  # points, so that what is worked on stays in the processor's cache
+_AT_ONCE = 16_384  # points, so that what is worked on stays near the processor
 _THREADS = 4  # at most
-_TOP = 4  # levels whose comparisons are all made: cheaper than looking up which one is needed
+_TOP = 3  # levels whose comparisons are all made: cheaper than looking up which one is needed
 _LARGEST = np.finfo(np.float32).max
 
 
