@@ -55,13 +55,14 @@ class SeasonalResidual:
         learn = shared_profiles if self.share else own_profiles
         profiles = learn(values, first, width, history.step)
         window = rows(self.level, history.step, REFRESHES)
-        begun = Rolling.begun(history.cut(0, 0), window, max(window // REFRESHES, 1))
-        residuals, rolling = _residuals(history, profiles, begun)
-        unit = robust.spread(residuals, np.zeros(len(values)))
+        every = max(window // REFRESHES, 1)
+        left = _without_season(history, profiles)
+        level, _, _ = Rolling.begun(left.cut(0, 0), window, every).follow(left)
+        unit = robust.spread(left.values - level, np.zeros(len(values)))
         if not self.share:
             unit = unit * profiles.surprise(history.points // width)
         least = np.maximum(robust.noise(values) / 2, self.floor)
-        return SeasonalFitted(profiles, rolling, np.where(unit > least, unit, least))
+        return SeasonalFitted(profiles, Rolling.begun(left, window, every), np.where(unit > least, unit, least))
 
     def restored(self, arrays: Mapping[str, np.ndarray]) -> "SeasonalFitted":
         """Go on from saved arrays."""
@@ -79,16 +80,17 @@ class SeasonalFitted:
     def score(self, span: Panel) -> "tuple[np.ndarray, SeasonalFitted]":
         """See `Fitted.score`; the unit is a standard deviation of usual residuals."""
         self.rolling.past.gap(span)  # refuses what does not go on
-        residuals, later = _residuals(span, self.profiles, self.rolling)
-        return robust.ratio(np.abs(residuals), self.scale[:, None]), SeasonalFitted(self.profiles, later, self.scale)
+        left = _without_season(span, self.profiles)
+        level, _, later = self.rolling.follow(left)
+        scores = robust.ratio(np.abs(left.values - level), self.scale[:, None])
+        return scores, SeasonalFitted(self.profiles, later, self.scale)
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """See `Fitted.arrays`."""
         return {**self.profiles.arrays(), **self.rolling.arrays(), "scale": self.scale}
 
 
-def _residuals(span: Panel, profiles: Profiles, rolling: Rolling) -> tuple[np.ndarray, Rolling]:
-    """Take season and level from each point: what is left, signed, in metric units; positive is more than usual."""
-    left = tame(span.values) - profiles.at(column(span.start, span.step) + np.arange(span.points))
-    level, _, later = rolling.follow(replace(span, values=left))
-    return left - level, later
+def _without_season(span: Panel, profiles: Profiles) -> Panel:
+    """Take the season from each point: a panel of what is left, in metric units."""
+    season = profiles.at(column(span.start, span.step) + np.arange(span.points))
+    return replace(span, values=tame(span.values) - season)
