@@ -23,6 +23,15 @@ def arguments(about: str | None, given: Sequence[str] | None = None) -> argparse
     return parser.parse_args(given)
 
 
+def data_folder(given: Path | None, name: str) -> Path:
+    """The folder that was named, else the one of this name among the real data (WORKBENCH_DATA)."""
+    shared = os.environ.get("WORKBENCH_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    folder = given or Path(shared) / name
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} is not there: name a folder with --data, or set WORKBENCH_DATA")
+    return folder
+
+
 def finish(
     name: str, data: str, figures: dict[str, Figure], *, quick: bool, units: dict[str, str] | None = None
 ) -> None:

@@ -37,6 +37,7 @@ ASKED = {
         "bad_ratio": "at least 0.5",
     },
     "stream_latency": {"p99_s": "at most 1"},
+    "nab": {"vus_pr": "at least 0.40", "nab_standard": "at least 66"},
     "soak": {
         "kills": "200",
         "restarts": "5",

@@ -91,10 +91,9 @@ def _nearest(steps: np.ndarray, first: int, lengths: Sequence[int], memory: int,
         start = max(begin, lag)  # the first column that has another one so far back
         sums = _running(steps, start, lag)
         for length, near in zip(lengths, nears, strict=True):
-            if lag < length or length >= sums.shape[1]:
-                continue
-            near.offer(*_windows(sums, length, start, first))
-            if (lag + 1) % length == 0 or lag == longest:
+            if lag >= length < sums.shape[1]:
+                near.offer(*_windows(sums, length, start, first))
+            if lag >= length and ((lag + 1) % length == 0 or lag == longest):
                 near.close()
     return np.stack([near.root_mean(length) for near, length in zip(nears, lengths, strict=True)])
 
