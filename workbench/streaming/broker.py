@@ -108,6 +108,7 @@ class Broker:
                 "max.partition.fetch.bytes": 1_000_000,
                 "receive.message.max.bytes": 100_000_000,
                 "fetch.wait.max.ms": 20,
+                "fetch.queue.backoff.ms": 10,
                 "fetch.error.backoff.ms": 50,
                 **more,
             }

@@ -21,7 +21,7 @@ from workbench.streaming.topics import INPUTS
 SESSION_MS = 10_000
 BATCH = 50_000
 """Messages of a batch at most: what a step costs beside its events is shared by so many."""
-MOST_UNDER_WAY = 4
+MOST_UNDER_WAY = 3
 """Parts of batches that are stepped and committed at a time, while the next batch is read."""
 STUCK_S = 45.0
 """A transaction that is neither through nor refused after so long is given up: its client had 30 s to say so."""
