@@ -92,7 +92,8 @@ class Broker:
         """A consumer that takes much at once and commits only when it is told to.
 
         A fetch is compressed: what it brings is up to ten times as much, and what librdkafka adds to a message is more
-        than an event. A message that is larger than a fetch still comes, alone.
+        than an event. One partition may fill it: a step of many events of one partition costs less than many small
+        steps. A message that is larger than a fetch still comes, alone.
         """
         return Consumer(
             {
@@ -105,7 +106,7 @@ class Broker:
                 "queued.min.messages": 1_000_000,
                 "queued.max.messages.kbytes": 20_000,
                 "fetch.max.bytes": 4_000_000,
-                "max.partition.fetch.bytes": 1_000_000,
+                "max.partition.fetch.bytes": 4_000_000,
                 "receive.message.max.bytes": 100_000_000,
                 "fetch.wait.max.ms": 20,
                 "fetch.queue.backoff.ms": 10,
