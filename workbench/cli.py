@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli_detect import detect
 from workbench.cli_produce import produce_app
 from workbench.errors import SettingsError, UsageError, WorkbenchError
 
@@ -29,6 +30,7 @@ app.add_typer(warehouse_app, name="warehouse")
 stream_app = typer.Typer(help="The road that events take through the broker.", no_args_is_help=True)
 app.add_typer(stream_app, name="stream")
 app.add_typer(produce_app, name="produce")
+app.command()(detect)
 
 Profile = Annotated[
     str,

@@ -9,11 +9,11 @@ import pytest
 from tests.streaming.conftest import costs, good_values, send_raw
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import DeadLetter
 from workbench.streaming.feed import Feed, values_of
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.loop import Loop, Taken
 from workbench.streaming.pace import Pace
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.producer import EventProducer
 from workbench.streaming.reader import TopicReader, reading
 from workbench.streaming.status import topics_status

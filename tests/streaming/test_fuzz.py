@@ -10,7 +10,8 @@ from confluent_kafka import Message
 from tests.streaming import slow_reading
 from tests.streaming.mutants import GOOD_HEADERS, event, mutants, written
 from workbench.events import SCHEMAS
-from workbench.streaming.decode import DeadLetter, decode
+from workbench.streaming.decode import decode
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.topics import INPUTS, MESSAGE_LIMIT
 
 MESSAGES = 34_000  # of each of the three kinds

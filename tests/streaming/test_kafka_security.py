@@ -20,11 +20,11 @@ from workbench.pipelines import live
 from workbench.settings import KafkaBroker, Settings
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import KafkaCluster
-from workbench.streaming.decode import DeadLetter
 from workbench.streaming.feed import Feed
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.live.service import Service
 from workbench.streaming.loop import Loop
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.reader import reading
 from workbench.streaming.records import RECORDS, decode_records
 from workbench.streaming.redrive import Choice, redrive

@@ -25,11 +25,11 @@ from workbench.pipelines.streambook import DEAD_LETTERS, STREAM_RUNS, letters_pa
 from workbench.settings import Settings
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import connect
-from workbench.streaming.decode import DeadLetter
 from workbench.streaming.feed import Feed, Values
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.loop import Loop, Taken
 from workbench.streaming.pace import Pace
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.producer import Sent
 from workbench.streaming.reader import reading
 from workbench.streaming.topics import Topic, topic_of

@@ -1,14 +1,18 @@
 """How results look in a terminal."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from workbench.pipelines.doctor import Finding
 from workbench.sources.simulate import Written
+
+if TYPE_CHECKING:
+    from workbench.pipelines.detect import Detection
 
 
 def print_account(account: dict[str, Any]) -> None:
@@ -47,6 +51,39 @@ def print_stream(status: dict[str, Any]) -> None:
         print_frame(runs.select(_run_columns()))
     if status["dead_letters"].height:
         print_frame(status["dead_letters"])
+
+
+def print_detection(found: "Detection") -> None:
+    """Print episodes and silences, what could not be judged, and by which promise the others were."""
+    console = Console()
+    for metric in found.metrics:
+        console.print(
+            f"{metric['metric']}: {metric['series']:,} series judged from {metric['judged_from']:%Y-%m-%d %H:%M} UTC; "
+            f"at most {metric['alarms_per_week']:g} false alarms a week each, threshold {metric['threshold']:g} set on "
+            f"{metric['threshold_set_on']}",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+    for episode in found.episodes.iter_rows(named=True):
+        console.print(_said(episode), markup=False, highlight=False, soft_wrap=True)
+    if found.metrics and not found.episodes.height:
+        console.print("nothing strange")
+    if found.silences.height:
+        console.print("silent, though they usually send:")
+        print_frame(found.silences.with_columns(pl.col("since").dt.strftime("%Y-%m-%d %H:%M")))
+    for name, reason in found.refused.items():
+        console.print(f"[bold red]not judged[/] {escape(name)}: {escape(reason)}", soft_wrap=True)
+    for sentence in found.told:
+        console.print(sentence, markup=False, soft_wrap=True)
+
+
+def _said(episode: dict[str, Any]) -> str:
+    """One line an episode: a table of so much would not fit."""
+    until = "now" if episode["ongoing"] else f"{episode['end']:%m-%d %H:%M}"
+    usual = f"usually {episode['usual_low']:.4g} to {episode['usual_high']:.4g}"
+    return (
+        f"{episode['start']:%Y-%m-%d %H:%M} to {until}  {episode['metric']} {episode['series']}: "
+        f"{episode['value']:.4g}, {usual} (score {episode['score']:.2f})"
+    )
 
 
 def print_redriven(done: dict[str, Any]) -> None:

@@ -20,9 +20,9 @@ from workbench.pipelines.streambook import DEAD_LETTERS, letters_page
 from workbench.settings import KafkaBroker, Settings
 from workbench.sources.handed import Sink
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import DeadLetter
 from workbench.streaming.feed import values_of
 from workbench.streaming.letters import DeadLetters
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.producer import EventProducer
 from workbench.streaming.topics import topic_of
 

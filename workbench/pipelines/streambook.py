@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from workbench.streaming.decode import DeadLetter
+from workbench.streaming.parcels import DeadLetter
 
 if TYPE_CHECKING:
     from workbench.pipelines.road import Carried

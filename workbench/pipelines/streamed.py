@@ -22,9 +22,9 @@ from workbench.pipelines.told import STREAM, TOLD, Told, rows_of
 from workbench.settings import KafkaBroker, Settings
 from workbench.streaming.broker import Broker
 from workbench.streaming.clusters import KafkaCluster
-from workbench.streaming.decode import DeadLetter
 from workbench.streaming.letters import DeadLetters
 from workbench.streaming.loop import Loop
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.reader import reading
 from workbench.streaming.records import decode_records
 from workbench.streaming.topics import DEAD_LETTERS as LETTERS_TOPIC

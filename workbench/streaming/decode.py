@@ -11,17 +11,7 @@ import polars as pl
 
 from workbench import events
 from workbench.lines import one_block
-from workbench.streaming.parcels import (
-    REDRIVES,
-    DeadLetter,
-    Parcel,
-    is_about_version,
-    letter_of,
-    parcels,
-    redrives_of,
-)
-
-__all__ = ["REDRIVES", "DeadLetter", "Decoded", "decode", "is_about_version", "letter_of", "redrives_of", "unpacked"]
+from workbench.streaming.parcels import DeadLetter, Parcel, parcels
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import REDRIVES, DeadLetter
+from workbench.streaming.parcels import REDRIVES, DeadLetter
 from workbench.streaming.topics import DEAD_LETTERS, ROOM, SCHEMA_VERSION
 
 

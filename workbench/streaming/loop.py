@@ -13,8 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from workbench.streaming.decode import DeadLetter, Decoded, decode
+from workbench.streaming.decode import Decoded, decode
 from workbench.streaming.letters import DeadLetters
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.reader import Offsets, TopicReader
 from workbench.streaming.swift import no_collection, swift_switches
 

@@ -15,7 +15,8 @@ from workbench.events import parse_faults, with_refused
 from workbench.exact import Parsed, decimals, times
 from workbench.focus import AMOUNT, TIME
 from workbench.jsonlines import read_lines
-from workbench.streaming.decode import Decoded, letter_of
+from workbench.streaming.decode import Decoded
+from workbench.streaming.parcels import letter_of
 from workbench.streaming.producer import HEADERS
 from workbench.streaming.topics import MESSAGE_LIMIT, SCHEMA_VERSION
 

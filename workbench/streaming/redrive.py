@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from workbench.errors import BrokerError
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import REDRIVES, is_about_version, redrives_of
+from workbench.streaming.parcels import REDRIVES, is_about_version, redrives_of
 from workbench.streaming.producer import HEADERS
 from workbench.streaming.reader import TopicReader, reading
 from workbench.streaming.topics import DEAD_LETTERS, INPUTS, OUTPUTS, ROOM

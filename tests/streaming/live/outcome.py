@@ -12,10 +12,11 @@ import polars as pl
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, TopicPartition
 
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import DeadLetter, decode
+from workbench.streaming.decode import decode
 from workbench.streaming.feed import values_of
 from workbench.streaming.letters import headers_of
 from workbench.streaming.live.changelog import read_parts
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.processors import Processor, State
 from workbench.streaming.topics import DEAD_LETTERS, INPUTS, OUTPUTS, Topic
 

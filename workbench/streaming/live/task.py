@@ -10,10 +10,10 @@ import polars as pl
 from confluent_kafka import KafkaException, TopicPartition
 
 from workbench.streaming.broker import Broker
-from workbench.streaming.decode import DeadLetter
 from workbench.streaming.feed import values_of
 from workbench.streaming.letters import headers_of
 from workbench.streaming.live.changelog import Parts, key_of, read_parts
+from workbench.streaming.parcels import DeadLetter
 from workbench.streaming.processors.processor import Processor
 from workbench.streaming.processors.state import State, changed
 from workbench.streaming.producer import HEADERS
