@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli_detect import detect
+from workbench.cli_detect import detect, evaluate
 from workbench.cli_produce import produce_app
 from workbench.errors import SettingsError, UsageError, WorkbenchError
 
@@ -31,6 +31,7 @@ stream_app = typer.Typer(help="The road that events take through the broker.", n
 app.add_typer(stream_app, name="stream")
 app.add_typer(produce_app, name="produce")
 app.command()(detect)
+app.command()(evaluate)
 
 Profile = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""`workbench detect`: what is strange in metrics, now and lately."""
+"""`workbench detect` and `evaluate`: what is strange in metrics, and how good somebody is at telling."""
 
 import json
 from datetime import timedelta
@@ -42,3 +42,19 @@ def detect(  # noqa: PLR0917 (typer reads the options from the signature)
     else:
         print_detection(found)
     raise typer.Exit(int(bool(found.refused)))
+
+
+def evaluate(
+    scores: Annotated[Path, typer.Option(help="A folder of CSV files: timestamp, anomaly_score, alert.")],
+    labels: Annotated[Path, typer.Option(help="JSON: file → spans [first, last] in which something was wrong.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Judge scores and alerts by labels: VUS-PR, NAB's score, precision, recall, delay; chance stands beside."""
+    from workbench.pipelines.evaluate import evaluate as judge
+    from workbench.pipelines.show import print_judged
+
+    rows = judge(scores, labels)
+    if as_json:
+        typer.echo(json.dumps({"rows": rows}))
+    else:
+        print_judged(rows)

@@ -1,5 +1,6 @@
 """How results look in a terminal."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,14 @@ def print_detection(found: "Detection") -> None:
         console.print(f"[bold red]not judged[/] {escape(name)}: {escape(reason)}", soft_wrap=True)
     for sentence in found.told:
         console.print(sentence, markup=False, soft_wrap=True)
+
+
+def print_judged(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print how good scores are, a line a figure: so it fits into any terminal."""
+    names = [name for name in rows[0] if name != "scores"]
+    columns = {str(row["scores"]): [row[name] for name in names] for row in rows}
+    table = {name: [None if cell is None else f"{cell:.4g}" for cell in cells] for name, cells in columns.items()}
+    print_frame(pl.DataFrame({"figure": names, **table}))
 
 
 def _said(episode: dict[str, Any]) -> str:
