@@ -25,7 +25,7 @@ def test_the_article_flags_as_much_where_nothing_is_wrong() -> None:
 def test_our_defaults_have_no_constant_to_flag_by() -> None:
     default = presets()["default"]
     names = [member.detector.name for member in default.members]
-    assert len(set(names)) == len(names) == 5
+    assert len(set(names)) == len(names) == 6
     for member in default.members:
         with pytest.raises(UsageError, match="has no fixed limit"):
             member.flags(np.zeros((1, 2)))

@@ -12,6 +12,7 @@ from workbench.anomalies.forest import Forest
 from workbench.anomalies.lstm import LstmForecaster
 from workbench.anomalies.seasonal import SeasonalResidual
 from workbench.anomalies.statistical import RollingZ
+from workbench.anomalies.windows import Windows
 from workbench.errors import UsageError, did_you_mean
 
 
@@ -71,7 +72,14 @@ class Preset:
 
 def presets() -> dict[str, Preset]:
     """Give all sets by name: `default`, what we use; `article`, the values of the article, for comparison only."""
-    ours: tuple[Detector, ...] = (RollingZ(), SeasonalResidual(), Forest(), LstmForecaster(), ChangePoint())
+    ours: tuple[Detector, ...] = (
+        Windows(),
+        RollingZ(),
+        SeasonalResidual(),
+        Forest(),
+        LstmForecaster(),
+        ChangePoint(),
+    )
     return {"default": Preset(tuple(Member(detector) for detector in ours), {}), "article": _article()}
 
 
