@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
+from workbench.anomalies.alarms import SILENT
 from workbench.anomalies.episodes import look, silences
 from workbench.anomalies.panel import Panel
 from workbench.anomalies.windows import Windows
@@ -40,6 +42,14 @@ def test_what_is_strange_at_the_end_goes_on() -> None:
     given.values[5, -10:] -= 50.0
     top = look(given, FAST, FIRST, per_week=1.0).episodes.row(0, named=True)
     assert (top["series"], top["ongoing"], top["end"]) == ("s5", True, given.end)
+
+
+def test_what_goes_on_being_strange_is_one_episode_however_long() -> None:
+    given = panel()
+    given.values[2, 2_010:2_200] += np.random.default_rng(9).normal(0, 40, 190)
+    episodes = look(given, FAST, FIRST, per_week=1.0).episodes.filter(pl.col("series") == "s2").sort("start")
+    assert (episodes["end"] - episodes["start"]).max() > 2 * SILENT * STEP
+    assert (episodes["start"].shift(-1) - episodes["end"]).drop_nulls().ge(SILENT * STEP).all()
 
 
 def test_a_smaller_budget_has_a_higher_threshold_and_no_more_episodes() -> None:

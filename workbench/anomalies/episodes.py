@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from workbench.anomalies.alarms import SILENT, alarms, threshold_for
+from workbench.anomalies.alarms import SILENT, threshold_for
 from workbench.anomalies.detector import Detector
 from workbench.anomalies.healthy import healthy
 from workbench.anomalies.panel import Panel
@@ -104,23 +104,21 @@ def _budget(calm: np.ndarray, detector: Detector, step: timedelta, per_week: flo
 
 
 def _episodes(panel: Panel, scores: np.ndarray, first: int, threshold: float) -> pl.DataFrame:
-    """One row an alarm; it lasts until the scores have been below the threshold for `SILENT` points."""
+    """One row an episode: strange points with never more than `SILENT` others in a row between them."""
     low, high = _usual(panel.values[:, :first])
     rows = []
-    raised = alarms(scores, threshold)
-    for row, at in zip(*np.nonzero(raised), strict=True):
-        later = np.flatnonzero(raised[row, at + 1 :])
-        until = at + 1 + int(later[0]) if len(later) else scores.shape[1]
+    for row, series in enumerate(panel.keys):
         with np.errstate(invalid="ignore"):
-            strange = at + np.flatnonzero(scores[row, at:until] >= threshold)
-        peak = int(strange[np.argmax(scores[row, strange])])
-        last = int(strange[-1])
-        rows.append(
-            {"series": panel.keys[row], "start": panel.start + (first + int(at)) * panel.step,
-             "end": panel.start + (first + last + 1) * panel.step, "ongoing": scores.shape[1] - last <= SILENT,
-             "score": float(scores[row, peak]), "value": float(panel.values[row, first + peak]),
-             "usual_low": float(low[row]), "usual_high": float(high[row])}
-        )  # fmt: skip
+            strange = np.flatnonzero(scores[row] >= threshold)
+        breaks = np.flatnonzero(np.diff(strange) > SILENT) + 1
+        for points in np.split(strange, breaks) if len(strange) else []:
+            peak, last = int(points[np.argmax(scores[row, points])]), int(points[-1])
+            rows.append(
+                {"series": series, "start": panel.start + (first + int(points[0])) * panel.step,
+                 "end": panel.start + (first + last + 1) * panel.step, "ongoing": scores.shape[1] - last <= SILENT,
+                 "score": float(scores[row, peak]), "value": float(panel.values[row, first + peak]),
+                 "usual_low": float(low[row]), "usual_high": float(high[row])}
+            )  # fmt: skip
     return pl.DataFrame(rows, EPISODES).sort("score", "start", "series", descending=[True, False, False])
 
 
