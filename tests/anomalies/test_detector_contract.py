@@ -36,7 +36,7 @@ DETECTORS: dict[str, tuple[Any, float, int]] = {
     "lstm": (LstmForecaster(**LSTM), 1e-5, 48),
     "windows": (Windows(lengths=(1, 6, 24), memory=600), 0.0, 700),
 }
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "lstm" else []) for name in DETECTORS]
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in {"lstm", "windows"} else []) for name in DETECTORS]
 
 
 def panel(points: int = 8 * DAY, seed: int = 1) -> Panel:

@@ -12,6 +12,8 @@ from workbench.anomalies.panel import Panel
 from workbench.anomalies.windows import Windows
 from workbench.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 STEP = timedelta(minutes=5)
 START = datetime(2025, 10, 1, tzinfo=UTC)
 FIRST = 2_000

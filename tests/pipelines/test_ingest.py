@@ -16,6 +16,8 @@ from workbench.pipelines.ingest import COST_EVENTS, FOCUS_COSTS, ingest
 from workbench.settings import Settings
 from workbench.warehouse import Warehouse
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[Settings], Warehouse]
 
 

@@ -40,6 +40,8 @@ from workbench.warehouse import Warehouse
 # An AWS on this machine, and nobody's credentials.
 from tests.sources.aws.conftest import credentials, local  # noqa: F401  isort: skip
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[Settings], Warehouse]
 AWS = "sources:\n  - name: account\n    kind: aws\n"
 COSTS = "SELECT SUM(cost_amount) AS money, COUNT(*) AS many FROM finops_curated.cost_events"

@@ -19,6 +19,8 @@ from workbench.events import COST
 from workbench.focus import IDENTITY, IDENTITY_WITHOUT_SKU, TIME
 from workbench.sources.focus import read_focus, rows, sieve
 
+pytestmark = pytest.mark.slow
+
 # What identifies a line in these tests; all other columns may change without making another event.
 CHANGES = {
     "ResourceId": ["i-1", "i-2", "NULL"],

@@ -19,6 +19,8 @@ from workbench.streaming.reader import TopicReader, reading
 from workbench.streaming.status import topics_status
 from workbench.streaming.topics import COST, DEAD_LETTERS, INPUTS, MESSAGE_LIMIT, ROAD, Topic
 
+pytestmark = pytest.mark.slow
+
 
 class Table:
     """A sink that keeps what it is given."""

@@ -4,10 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 
 from workbench.streaming import replay
 from workbench.streaming.processors import Roi, Rule, Spikes
 from workbench.streaming.processors.quotient import quotient
+
+pytestmark = pytest.mark.slow
 
 START = datetime(2025, 10, 1, tzinfo=UTC)
 UNITS = 60

@@ -11,6 +11,8 @@ from workbench.errors import EventError
 from workbench.streaming import replay
 from workbench.streaming.processors import Roi, Rule, Spikes, Windows
 
+pytestmark = pytest.mark.slow
+
 
 @settings(max_examples=5)
 @given(streams(), st.integers(1, 50))
