@@ -34,7 +34,7 @@ from workbench.anomalies.evaluate.nab import (
     learning_rows,
     nab_score,
 )
-from workbench.anomalies.evaluate.spans import Span
+from workbench.anomalies.evaluate.spans import Span, span_of
 from workbench.anomalies.evaluate.vus import vus_pr
 from workbench.anomalies.healthy import healthy
 from workbench.anomalies.panel import Panel
@@ -123,15 +123,10 @@ def _series(folder: Path, name: str, windows: Sequence[Sequence[str]]) -> Series
         rows = list(csv.DictReader(lines))
     stamps = [row["timestamp"] for row in rows]
     moments = [datetime.fromisoformat(stamp) for stamp in stamps]
-    spans = [_span(moments, *(datetime.fromisoformat(edge) for edge in window)) for window in windows]
+    spans = [span_of(moments, *(datetime.fromisoformat(edge) for edge in window)) for window in windows]
     steps = np.diff(np.array(moments, "datetime64[s]")).astype(int)
     step = timedelta(seconds=int(np.median(steps[steps > 0])))
     return Series(name, stamps, np.array([float(row["value"]) for row in rows]), step, spans)
-
-
-def _span(moments: Sequence[datetime], first: datetime, last: datetime) -> Span:
-    inside = [at for at, moment in enumerate(moments) if first <= moment <= last]
-    return Span(inside[0], inside[-1])
 
 
 def scored(detector: Detector, series: Sequence[Series], *, few: bool) -> Row:

@@ -140,9 +140,11 @@ def _run(
     from workbench.pipelines.rounds import StopAsked, rounds
 
     def one() -> bool:
+        """One round, printed."""
         return _show(work(), as_json=as_json)
 
     def told(error: WorkbenchError, pause: float) -> None:
+        """Say what stood in the way, and when it is tried again."""
         typer.echo(f"workbench: {error} (again in {pause:.0f} s)", err=True)
 
     if once:

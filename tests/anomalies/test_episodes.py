@@ -67,6 +67,11 @@ def test_a_short_history_keeps_its_promise_on_simulated_series_and_says_so() -> 
     assert found.budget.set_on == "simulated series"
 
 
+def test_a_promise_that_nothing_can_show_is_said_to_rest_on_the_highest_score() -> None:
+    found = look(panel(series=2), FAST, FIRST, per_week=0.01)
+    assert found.budget.set_on == "simulated series, at their highest score"
+
+
 def test_too_little_history_is_an_error_that_says_how_much_it_takes() -> None:
     with pytest.raises(UsageError, match="200 points of history are too few.*1 day, 1:00:00"):
         look(panel(), FAST, 200, per_week=1.0)

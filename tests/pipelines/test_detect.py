@@ -92,3 +92,18 @@ def test_what_stopped_before_the_end_that_was_asked_for_is_silent(file: Path) ->
     end = START + (POINTS + 12) * STEP
     found = detect(Samples(frame, step=STEP), Asked(hours=12, per_week=12), end)
     assert found.silences["points"].to_list() == [12, 12]
+
+
+def test_what_is_older_than_the_history_that_was_asked_for_is_not_looked_at(file: Path) -> None:
+    [metric] = detect_file(file, Asked(hours=12, history_days=3, per_week=12)).metrics
+    assert metric["points"] == (3 * 24 + 12) * 12
+
+
+def test_a_series_without_history_has_no_usual_and_the_json_stays_json() -> None:
+    stamps = [START + at * STEP for at in range(POINTS)]
+    values = np.random.default_rng(5).normal(0, 1, POINTS)
+    old = pl.DataFrame({"metric": "m", "series": "old", "timestamp": stamps, "value": values})
+    new = old.tail(100).with_columns(series=pl.lit("new"), value=pl.int_range(100).cast(pl.Float64) ** 2)
+    found = detect(Samples(pl.concat([new, old]).cast(SAMPLES), step=STEP), Asked(hours=12, per_week=200))  # type: ignore[arg-type]
+    told = json.dumps(found.plain(), default=str, allow_nan=False)
+    assert json.loads(told)["metrics"][0]["series"] == 2

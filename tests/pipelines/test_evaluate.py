@@ -69,7 +69,7 @@ def test_a_file_without_its_columns_is_named_with_what_it_takes(files: tuple[Pat
 
 def test_a_span_outside_of_its_file_and_labels_that_are_none_are_refused(files: tuple[Path, Path]) -> None:
     files[1].write_text(json.dumps({"two.csv": [["1999-01-01", "1999-01-02"]]}))
-    with pytest.raises(SourceError, match="holds none of its rows"):
+    with pytest.raises(SourceError, match="holds none of the rows"):
         evaluate(*files)
     files[1].write_text("[1, 2]")
     with pytest.raises(SourceError, match="can't be read as labels"):

@@ -73,6 +73,7 @@ def nearest(steps: np.ndarray, first: int, lengths: Sequence[int], memory: int, 
     starts = range(0, series, width)
 
     def work(start: int) -> None:
+        """Fill in the series of one block."""
         part = slice(start, start + width)
         out[:, part] = _nearest(steps[part], first, lengths, memory, neighbours)
 

@@ -42,7 +42,8 @@ class Budget:
     threshold
         Scores from it on alarm.
     set_on
-        `history`, or `simulated series` where the history is too short for the promise.
+        `history`; or `simulated series` where the history is too short for the promise, with `their highest score`
+        where these are too short too: then the promise is not shown.
     """
 
     per_week: float
@@ -99,8 +100,9 @@ def _budget(calm: np.ndarray, detector: Detector, step: timedelta, per_week: flo
         return Budget(per_week, threshold_for(calm, points), "history")
     simulated = healthy(40, 3_000, step, seed=1)
     scores, _ = detector.fit(simulated.cut(0, 500)).score(simulated.cut(500))
-    # Not more than the simulated series can show: one alarm in all of them.
-    return Budget(per_week, threshold_for(scores, min(points, scores.size)), "simulated series")
+    if points > scores.size:
+        return Budget(per_week, threshold_for(scores, scores.size), "simulated series, at their highest score")
+    return Budget(per_week, threshold_for(scores, points), "simulated series")
 
 
 def _episodes(panel: Panel, scores: np.ndarray, first: int, threshold: float) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Many series on one regular grid of times: what detectors read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -116,8 +115,3 @@ def panel_of(frame: pl.DataFrame, step: timedelta, *, series: str = "series", mo
     values[rows, stamps - first] = kept["value"].to_numpy()
     start = pl.select(pl.lit(first * width).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")).item()
     return Panel(tuple(keys), start, step, values)
-
-
-def same_series(panels: Sequence[Panel]) -> bool:
-    """Whether all panels hold the same series on the same step."""
-    return len({(panel.keys, panel.step) for panel in panels}) <= 1

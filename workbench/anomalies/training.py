@@ -149,6 +149,7 @@ def _pinball(weights: np.ndarray) -> Any:  # noqa: ANN401
     count = len(weights)
 
     def loss(told: Any, outputs: Any) -> Any:  # noqa: ANN401
+        """Weighted pinball loss of the known points."""
         target, known = told[..., :count], told[..., count:] * weights.astype(np.float32)
         middle, below, above = outputs[..., 0::3], outputs[..., 1::3], outputs[..., 2::3]
         edges = (middle - keras.ops.softplus(below), middle, middle + keras.ops.softplus(above))

@@ -82,6 +82,7 @@ class Trees:
         parts = [slice(at, at + _AT_ONCE) for at in range(0, len(total), _AT_ONCE)]
 
         def walk(some: slice) -> None:
+            """Add up the paths of some of the points."""
             self._add_paths(np.ascontiguousarray(values[:, some]), feature, total[some])
 
         if len(parts) < 2:

@@ -29,7 +29,7 @@ class Asked:
     hours
         The last so many hours are judged.
     history_days
-        So many days before them are what is usual.
+        So many days before them are what is usual; what is older is not looked at.
     per_week
         False alarms allowed per series and week.
     step
@@ -57,9 +57,10 @@ class Detection:
     told: list[str]
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it, which knows no NaN."""
+        episodes, silences = self.episodes.fill_nan(None).to_dicts(), self.silences.to_dicts()
         return {
-            "episodes": self.episodes.to_dicts(), "silences": self.silences.to_dicts(), "metrics": self.metrics,
+            "episodes": episodes, "silences": silences, "metrics": self.metrics,
             "refused": self.refused, "told": self.told,
         }  # fmt: skip
 
@@ -107,7 +108,9 @@ def detect(samples: Samples, asked: Asked, end: datetime | None = None) -> Detec
         name = str(metric)
         try:
             panel = _until(panel_of(frame, step), end)
-            first = max(panel.points - round(timedelta(hours=asked.hours) / step), 0)
+            judged = round(timedelta(hours=asked.hours) / step)
+            panel = panel.cut(-judged - round(timedelta(days=asked.history_days) / step))
+            first = max(panel.points - judged, 0)
             found = look(panel, Windows(), first, asked.per_week)
         except UsageError as error:
             refused[name] = str(error)

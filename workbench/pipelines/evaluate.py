@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.anomalies.evaluate.alerts import alerted, rates
 from workbench.anomalies.evaluate.nab import judged, nab_score
-from workbench.anomalies.evaluate.spans import Span
+from workbench.anomalies.evaluate.spans import Span, span_of
 from workbench.anomalies.evaluate.vus import vus_pr
 from workbench.errors import SourceError, UsageError
 
@@ -103,18 +103,11 @@ def _read(folder: Path, name: str, spans: Sequence[tuple[str, str]]) -> Scored:
         moments = [datetime.fromisoformat(row["timestamp"]) for row in rows]
         scores = np.array([float(row["anomaly_score"] or "nan") for row in rows])
         alerts = np.array([float(row["alert"]) > 0 for row in rows])
-        found = [_span(moments, datetime.fromisoformat(first), datetime.fromisoformat(last)) for first, last in spans]
+        found = [span_of(moments, datetime.fromisoformat(first), datetime.fromisoformat(last)) for first, last in spans]
     except KeyError as error:
         raise SourceError(f"{path} has no column {error}; it takes {', '.join(_COLUMNS)}") from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, UsageError) as error:
         raise SourceError(f"{path} can't be judged: {error}") from None
     if not rows:
         raise SourceError(f"{path} has no rows")
     return Scored(name, scores, alerts, found, (moments[-1] - moments[0]) / _DAY)
-
-
-def _span(moments: Sequence[datetime], first: datetime, last: datetime) -> Span:
-    inside = [at for at, moment in enumerate(moments) if first <= moment <= last]
-    if not inside:
-        raise ValueError(f"the labelled span {first} to {last} holds none of its rows")
-    return Span(inside[0], inside[-1])

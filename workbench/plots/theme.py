@@ -56,6 +56,29 @@ def is_rest(name: str) -> bool:
     return folded in (*REST, *NOBODY) or folded.startswith("other (")
 
 
+_WORDS = {
+    "labelFont": FONT,
+    "titleFont": FONT,
+    "labelFontSize": 12,
+    "titleFontSize": 12,
+    "titleFontWeight": 500,
+    "titleColor": QUIET,
+    "labelColor": INK,
+}
+# Titles stand level above their axis: nobody turns the head, and a phone has no width to give away.
+_UPRIGHT = {
+    "tickCount": 5,
+    "domain": False,
+    "ticks": False,
+    "titleAngle": 0,
+    "titleAlign": "left",
+    "titleAnchor": "end",
+    "titleX": 0,
+    "titleY": -12,
+    "titleBaseline": "bottom",
+}
+
+
 def config(width: int = WIDE) -> dict[str, Any]:
     """The Vega-Lite `config` for a chart that is `width` pixels wide."""
     slim = width < 500
@@ -64,56 +87,10 @@ def config(width: int = WIDE) -> dict[str, Any]:
         "background": "#FFFFFF",
         "padding": {"left": 2, "right": 6, "top": 4, "bottom": 2},
         "view": {"stroke": None, "continuousHeight": 260, "discreteHeight": {"step": 26}},
-        "axis": {
-            "labelFont": FONT,
-            "titleFont": FONT,
-            "labelFontSize": 12,
-            "titleFontSize": 12,
-            "titleFontWeight": 500,
-            "titleColor": QUIET,
-            "labelColor": INK,
-            "labelLimit": 112 if slim else 230,
-            "labelPadding": 6,
-            "titlePadding": 10,
-            "domainColor": "#B8C0CA",
-            "tickColor": "#B8C0CA",
-            "tickSize": 4,
-            "gridColor": GRID,
-            "labelOverlap": "greedy",
-            "labelSeparation": 8,
-        },
+        "axis": _axis(slim=slim),
         "axisX": {"tickCount": 4 if slim else 8, "labelFlush": False},
-        # Titles stand level above their axis: nobody turns the head, and a phone has no width to give away.
-        "axisY": {
-            "tickCount": 5,
-            "domain": False,
-            "ticks": False,
-            "titleAngle": 0,
-            "titleAlign": "left",
-            "titleAnchor": "end",
-            "titleX": 0,
-            "titleY": -12,
-            "titleBaseline": "bottom",
-        },
-        "legend": {
-            "orient": "top",
-            "direction": "horizontal",
-            "columns": 2 if slim else 5,
-            "labelFont": FONT,
-            "titleFont": FONT,
-            "labelFontSize": 12,
-            "titleFontSize": 12,
-            "titleFontWeight": 500,
-            "titleColor": QUIET,
-            "labelColor": INK,
-            "labelLimit": 140 if slim else 180,
-            "symbolType": "square",
-            "symbolSize": 110,
-            "symbolStrokeWidth": 0,
-            "rowPadding": 5,
-            "columnPadding": 16,
-            "offset": 28,
-        },
+        "axisY": _UPRIGHT,
+        "legend": _legend(slim=slim),
         "title": {"font": FONT, "fontSize": 14, "fontWeight": 600, "color": INK, "anchor": "start", "offset": 12},
         "text": {"font": FONT, "fontSize": 12, "color": INK},
         "line": {"strokeWidth": 2, "strokeJoin": "round", "strokeCap": "round"},
@@ -124,6 +101,39 @@ def config(width: int = WIDE) -> dict[str, Any]:
             "ramp": list(SEQUENTIAL),
             "diverging": list(DIVERGING),
         },
+    }
+
+
+def _axis(*, slim: bool) -> dict[str, Any]:
+    """Both axes."""
+    return {
+        **_WORDS,
+        "labelLimit": 112 if slim else 230,
+        "labelPadding": 6,
+        "titlePadding": 10,
+        "domainColor": "#B8C0CA",
+        "tickColor": "#B8C0CA",
+        "tickSize": 4,
+        "gridColor": GRID,
+        "labelOverlap": "greedy",
+        "labelSeparation": 8,
+    }
+
+
+def _legend(*, slim: bool) -> dict[str, Any]:
+    """Above the chart, in a row or two."""
+    return {
+        **_WORDS,
+        "orient": "top",
+        "direction": "horizontal",
+        "columns": 2 if slim else 5,
+        "labelLimit": 140 if slim else 180,
+        "symbolType": "square",
+        "symbolSize": 110,
+        "symbolStrokeWidth": 0,
+        "rowPadding": 5,
+        "columnPadding": 16,
+        "offset": 28,
     }
 
 

@@ -1,9 +1,12 @@
 """Labelled spans: what the scorers read."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
+
+from workbench.errors import UsageError
 
 
 class Span(NamedTuple):
@@ -11,6 +14,14 @@ class Span(NamedTuple):
 
     first: int
     last: int
+
+
+def span_of(moments: Sequence[datetime], first: datetime, last: datetime) -> Span:
+    """The rows from one moment to another, both within. Raises UsageError where there are none."""
+    inside = [at for at, moment in enumerate(moments) if first <= moment <= last]
+    if not inside:
+        raise UsageError(f"the labelled span {first} to {last} holds none of the rows")
+    return Span(inside[0], inside[-1])
 
 
 def covered(spans: Sequence[Span], points: int) -> np.ndarray:
